@@ -1,0 +1,362 @@
+"""Weak and strong augmentation: a uint8 batch in, a uint8 batch out, another draw for every image.
+
+Everything works on ``(N, C, H, W)`` uint8 tensors on any device, for any image size and one or three channels.
+The fourteen operations give Pillow's pixels: the same fixed-point sampling, the same integer look-up tables, the
+same truncation. tests/test_augment.py measures how far that holds, operation by operation.
+
+Source: Sohn et al. 2020 (FixMatch), section 2.3 and the released code; Cubuk et al. 2020 (RandAugment);
+DeVries and Taylor 2017 (Cutout). Taught in: chapter 3.
+"""
+
+from dataclasses import dataclass
+from typing import Callable
+
+import torch
+
+from .errors import FixMatchError
+
+GRAY = 127  # the middle of [0, 255]: 0 after scaling to [-1, 1], to half a gray level
+
+
+def _uniform(n, generator, device):
+    """``n`` numbers in [0, 1), drawn where the generator lives, brought to ``device``."""
+    where = generator.device if generator is not None else "cpu"
+    return torch.rand(n, generator=generator, device=where).to(device, non_blocking=True)
+
+
+def _integers(high, n, generator, device):
+    return (_uniform(n, generator, device) * high).long().clamp_(max=high - 1)
+
+
+# ---------------------------------------------------------------------------------------------- weak augmentation
+
+def weak_augment(images, *, generator=None, flip=True, pad=0.125):
+    """Mirror with probability 1/2, then shift by up to an eighth of the image, reflected at the border.
+
+    Args:
+        images: uint8 ``(N, C, H, W)``.
+        generator: source of every draw; None uses torch's global one.
+        flip: False where a mirrored picture may mean something else (digits, house numbers).
+        pad: largest shift as a share of the side; 0.125 is 4 pixels of 32, as in the paper.
+
+    Returns:
+        uint8 ``(N, C, H, W)``. Source: Sohn et al. 2020, section 2.3. Taught in: chapter 3.
+    """
+    n, channels, height, width = images.shape
+    rows = _shifted(height, round(pad * height), n, generator, images.device)
+    columns = _shifted(width, round(pad * width), n, generator, images.device)
+    if flip:
+        mirrored = _uniform(n, generator, images.device) < 0.5
+        columns = torch.where(mirrored[:, None], width - 1 - columns, columns)
+    index = rows[:, :, None] * width + columns[:, None, :]
+    index = index.view(n, 1, -1).expand(-1, channels, -1)
+    return images.flatten(2).gather(2, index).view_as(images)
+
+
+def _shifted(side, pad, n, generator, device):
+    """For ``n`` images, which source row each target row takes: a random crop of the reflect-padded image."""
+    offset = _integers(2 * pad + 1, n, generator, device) - pad
+    source = torch.arange(side, device=device) + offset[:, None]
+    source = source.abs()  # reflection without repeating the border: -1 -> 1, side -> side - 2
+    return torch.where(source >= side, 2 * (side - 1) - source, source).clamp_(0, side - 1)
+
+
+# --------------------------------------------------------------------------------- the fourteen operations, as Pillow
+
+def _look_up(images, table):
+    """Replace each value by its entry in the image's own table, uint8 ``(N, C or 1, 256)``."""
+    n, channels = images.shape[:2]
+    table = table.expand(n, channels, 256)
+    return table.gather(2, images.flatten(2).long()).view_as(images)
+
+
+def _blend(base, images, factor):
+    """Pillow's ``Image.blend``: base + factor * (images - base), clipped, the fraction cut off."""
+    base = base.float()
+    mixed = base + factor.float().view(-1, 1, 1, 1) * (images.float() - base)
+    return mixed.clamp_(0, 255).to(torch.uint8)
+
+
+def _gray(images):
+    """Luma in Pillow's 16-bit arithmetic; a one-channel image is its own."""
+    if images.shape[1] == 1:
+        return images
+    red, green, blue = images.int().unbind(1)
+    return ((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16).to(torch.uint8).unsqueeze(1)
+
+
+def _histogram(images):
+    flat = images.flatten(2).long()
+    counts = torch.zeros(*flat.shape[:2], 256, dtype=torch.long, device=images.device)
+    return counts.scatter_add_(2, flat, torch.ones_like(flat))
+
+
+def _identity(images, magnitude, fill):
+    return images
+
+
+def _auto_contrast(images, magnitude, fill):
+    flat = images.flatten(2).int()
+    low, high = flat.amin(2, keepdim=True), flat.amax(2, keepdim=True)
+    levels = torch.arange(256, device=images.device, dtype=torch.int32)
+    # Pillow's own double-precision expression, rounding errors and all; without doubles (MPS) a pixel in a few
+    # hundred comes out one level off.
+    real = torch.float32 if images.device.type == "mps" else torch.float64
+    scale = torch.tensor(255, dtype=real, device=images.device) / (high - low).clamp(min=1)
+    stretched = (levels * scale - low * scale).clamp(0, 255).int()
+    return _look_up(images, torch.where(high > low, stretched, levels).to(torch.uint8))
+
+
+def _equalize(images, magnitude, fill):
+    counts = _histogram(images)
+    total = counts.sum(2, keepdim=True)
+    last = counts.gather(2, images.flatten(2).amax(2, keepdim=True).long())
+    step = (total - last) // 255
+    ramp = (counts.cumsum(2) - counts + step // 2) // step.clamp(min=1)
+    levels = torch.arange(256, device=images.device)
+    return _look_up(images, torch.where(step > 0, ramp.clamp(max=255), levels).to(torch.uint8))
+
+
+def _posterize(images, magnitude, fill):
+    dropped = 8 - magnitude.int().view(-1, 1, 1, 1)
+    return ((images.int() >> dropped) << dropped).to(torch.uint8)
+
+
+def _solarize(images, magnitude, fill):
+    return torch.where(images < magnitude.view(-1, 1, 1, 1), images, 255 - images)
+
+
+def _brightness(images, magnitude, fill):
+    return _blend(torch.zeros_like(images), images, magnitude)
+
+
+def _color(images, magnitude, fill):
+    return _blend(_gray(images), images, magnitude)
+
+
+def _contrast(images, magnitude, fill):
+    luma = _gray(images).flatten(1).long()
+    mean = (2 * luma.sum(1) + luma.shape[1]) // (2 * luma.shape[1])  # the mean, rounded half up, in integers
+    return _blend(mean.view(-1, 1, 1, 1), images, magnitude)
+
+
+def _sharpness(images, magnitude, fill):
+    smooth = images.clone()  # Pillow leaves the border as it is
+    if min(images.shape[-2:]) > 2:
+        x = images.int()
+        rows = x[:, :, :-2] + x[:, :, 1:-1] + x[:, :, 2:]
+        total = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:] + 4 * x[:, :, 1:-1, 1:-1]
+        smooth[:, :, 1:-1, 1:-1] = ((2 * total + 13) // 26).to(torch.uint8)  # /13, rounded
+    return _blend(smooth, images, magnitude)
+
+
+def _affine(images, matrix, fill):
+    """Sample each image at ``(a x + b y + c, d x + e y + f)``, nearest pixel, in Pillow's 16.16 fixed point."""
+    n, channels, height, width = images.shape
+    a, b, c, d, e, f = (torch.as_tensor(v, dtype=torch.float64).expand(n) for v in matrix)
+    fixed = torch.stack([a, b, c + 0.5 * (a + b), d, e, f + 0.5 * (d + e)])
+    a, b, c, d, e, f = (fixed * 65536 + 0.5).floor().to(torch.int64).to(images.device)[..., None, None]
+    x = torch.arange(width, device=images.device)
+    y = torch.arange(height, device=images.device)[:, None]
+    column, row = (a * x + b * y + c) >> 16, (d * x + e * y + f) >> 16
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    index = (row.clamp(0, height - 1) * width + column.clamp(0, width - 1)).view(n, 1, -1)
+    moved = images.flatten(2).gather(2, index.expand(-1, channels, -1)).view_as(images)
+    return torch.where(inside[:, None], moved, fill)
+
+
+def _rotate(images, magnitude, fill):
+    height, width = images.shape[-2:]
+    angle = -torch.deg2rad(magnitude.cpu().double())
+    cos, sin, cx, cy = angle.cos(), angle.sin(), width / 2, height / 2
+    return _affine(images, (cos, sin, cx - cos * cx - sin * cy, -sin, cos, cy + sin * cx - cos * cy), fill)
+
+
+def _shear_x(images, magnitude, fill):
+    return _affine(images, (1, magnitude.cpu().double(), 0, 0, 1, 0), fill)
+
+
+def _shear_y(images, magnitude, fill):
+    return _affine(images, (1, 0, 0, magnitude.cpu().double(), 1, 0), fill)
+
+
+def _translate_x(images, magnitude, fill):
+    return _affine(images, (1, 0, magnitude.cpu().double(), 0, 1, 0), fill)
+
+
+def _translate_y(images, magnitude, fill):
+    return _affine(images, (1, 0, 0, 0, 1, magnitude.cpu().double()), fill)
+
+
+OPERATIONS = {
+    "AutoContrast": _auto_contrast, "Brightness": _brightness, "Color": _color, "Contrast": _contrast,
+    "Equalize": _equalize, "Identity": _identity, "Posterize": _posterize, "Rotate": _rotate,
+    "Sharpness": _sharpness, "ShearX": _shear_x, "ShearY": _shear_y, "Solarize": _solarize,
+    "TranslateX": _translate_x, "TranslateY": _translate_y,
+}
+
+
+def apply(name, images, magnitudes, *, fill=GRAY):
+    """Apply one named operation, with one magnitude an image.
+
+    Args:
+        name: a key of `OPERATIONS`.
+        images: uint8 ``(N, C, H, W)``.
+        magnitudes: ``(N,)`` numbers in the operation's own unit: a factor for Brightness, Color, Contrast and
+            Sharpness (1 changes nothing), bits kept for Posterize, the threshold for Solarize, degrees for Rotate
+            (counter-clockwise), pixels for TranslateX and TranslateY, a slope for ShearX and ShearY; ignored by
+            AutoContrast, Equalize and Identity.
+        fill: gray level of the pixels that come from outside the image.
+
+    Returns:
+        uint8 ``(N, C, H, W)``. Taught in: chapter 3.
+    """
+    if name not in OPERATIONS:
+        raise FixMatchError(f"There is no operation {name!r}; use one of {', '.join(OPERATIONS)}.")
+    magnitudes = torch.as_tensor(magnitudes, dtype=torch.float32, device=images.device)
+    fill = torch.as_tensor(fill, dtype=torch.uint8, device=images.device)
+    return OPERATIONS[name](images, magnitudes.expand(len(images)), fill)
+
+
+# ------------------------------------------------------------------------------------------------------ RandAugment
+
+@dataclass(frozen=True)
+class Preset:
+    """How one code base draws strong augmentations: ``num_ops`` operations with replacement, each applied with
+    ``probability``, at a level of 1 … 9 (``discrete``) or uniform in [0, 10]; ``magnitude`` maps an operation's
+    name, the levels and the side in pixels to the magnitudes that `apply` takes."""
+
+    magnitude: Callable
+    num_ops: int = 2
+    probability: float = 0.5
+    discrete: bool = True
+    fill: int = GRAY
+
+
+_ENHANCE = ("Brightness", "Color", "Contrast", "Sharpness")
+_SIGNED = ("Rotate", "ShearX", "ShearY", "TranslateX", "TranslateY")
+
+
+def _shared_magnitude(name, level, side):
+    """What every code base agrees on."""
+    if name == "Rotate":
+        return (3 * level).floor()
+    if name == "Solarize":
+        return 256 - (25.6 * level).floor()
+    if name.startswith("Shear"):
+        return 0.03 * level
+    return torch.zeros_like(level)  # AutoContrast, Equalize, Identity
+
+
+def _original_magnitude(name, level, side):
+    if name in _ENHANCE:
+        return 0.1 + 0.18 * level  # 0.28 … 1.72, both directions
+    if name == "Posterize":
+        return 4 - (4 * level).div(10, rounding_mode="floor")  # 4 … 1 bits
+    if name.startswith("Translate"):
+        return (level * side / 32).round()  # 1 … 9 pixels of 32, scaled with the image
+    return _shared_magnitude(name, level, side)
+
+
+def _paper_magnitude(name, level, side):
+    if name in _ENHANCE:
+        return 0.05 + 0.09 * level  # 0.14 … 0.86, darker and duller only
+    if name == "Posterize":
+        return 4 + (4 * level).div(10, rounding_mode="floor")  # 4 … 7 bits, milder as the level grows
+    if name.startswith("Translate"):
+        return (0.03 * level * side).floor()
+    return _shared_magnitude(name, level, side)
+
+
+def _usb_magnitude(name, level, side):
+    if name == "Rotate":
+        return 3 * level
+    if name.startswith("Translate"):
+        return 0.03 * level * side
+    return _paper_magnitude(name, level, side)
+
+
+PRESETS = {
+    "fixmatch": Preset(_original_magnitude),                        # the released code of the FixMatch authors
+    "paper": Preset(_paper_magnitude, fill=0),                      # the table printed in the paper, as kekmodel has it
+    "usb": Preset(_usb_magnitude, num_ops=3, probability=1.0, discrete=False, fill=0),  # TorchSSL and USB
+}
+
+
+class RandAugment:
+    """Strong augmentation without a search: a few random operations, each at a random level.
+
+    Args:
+        preset: "fixmatch" (the authors' code, the default), "paper" (the printed table) or "usb".
+        num_ops, probability: change the preset's number of operations an image and their probability.
+        fill: gray level of uncovered pixels; None takes the preset's.
+        operations: names to choose from; all fourteen unless given.
+
+    Calling it with uint8 ``(N, C, H, W)`` and a generator returns a new batch of the same shape. Source: Cubuk et
+    al. 2020; FixMatch's released code. Taught in: chapter 3.
+    """
+
+    def __init__(self, preset="fixmatch", *, num_ops=None, probability=None, fill=None, operations=None):
+        if preset not in PRESETS:
+            raise FixMatchError(f"There is no RandAugment preset {preset!r}; use one of {', '.join(PRESETS)}.")
+        self.preset = PRESETS[preset]
+        self.num_ops = self.preset.num_ops if num_ops is None else num_ops
+        self.probability = self.preset.probability if probability is None else probability
+        self.fill = self.preset.fill if fill is None else fill
+        self.operations = tuple(operations or OPERATIONS)
+
+    def draw(self, n, side, *, generator=None, device="cpu"):
+        """One layer's draws: the operation's number (-1: none) and its magnitude, each ``(n,)``."""
+        chosen = _integers(len(self.operations), n, generator, device)
+        level = _uniform(n, generator, device)
+        level = (1 + (9 * level).floor()).clamp_(max=9) if self.preset.discrete else 10 * level
+        on = _uniform(n, generator, device) < self.probability
+        sign = torch.where(_uniform(n, generator, device) < 0.5, -1.0, 1.0)
+        table = torch.stack([self.preset.magnitude(name, level, side) * (sign if name in _SIGNED else 1)
+                             for name in self.operations])
+        return torch.where(on, chosen, -1), table.gather(0, chosen[None])[0]
+
+    def __call__(self, images, *, generator=None):
+        out = images.clone()
+        for _ in range(self.num_ops):
+            chosen, magnitude = self.draw(len(out), out.shape[-1], generator=generator, device=images.device)
+            for k, name in enumerate(self.operations):
+                if name == "Identity":
+                    continue
+                where = (chosen == k).nonzero().squeeze(1)
+                if len(where):
+                    out[where] = apply(name, out[where], magnitude[where], fill=self.fill)
+        return out
+
+
+class Cutout:
+    """Cover a square around a random pixel, clipped at the borders.
+
+    Args:
+        size: the square's side as a share of the image's; 0.5 covers 19.1 % of a 32-pixel image on average.
+        fill: gray level of the square.
+
+    Calling it with uint8 ``(N, C, H, W)`` and a generator returns a new batch of the same shape. Source: DeVries
+    and Taylor 2017; FixMatch's released code. Taught in: chapter 3.
+    """
+
+    def __init__(self, size=0.5, *, fill=GRAY):
+        self.size, self.fill = size, fill
+
+    def __call__(self, images, *, generator=None):
+        n, _, height, width = images.shape
+        rows = self._covered(height, n, generator, images.device)
+        columns = self._covered(width, n, generator, images.device)
+        covered = rows[:, None, :, None] & columns[:, None, None, :]
+        return images.masked_fill(covered, self.fill)
+
+    def _covered(self, side, n, generator, device):
+        length = round(self.size * side)
+        start = _integers(side, n, generator, device)[:, None] - length // 2
+        pixel = torch.arange(side, device=device)
+        return (pixel >= start) & (pixel < start + length)
+
+
+def to_float(images, dtype=torch.float32):
+    """Scale uint8 to the [-1, 1] that the original's net sees; nothing else is normalized."""
+    return images.to(dtype) / 127.5 - 1

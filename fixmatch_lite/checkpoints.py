@@ -1,0 +1,99 @@
+"""Checkpoints: one safetensors file that holds all that a run needs to go on, and no code.
+
+Taught in: chapter 4.
+"""
+
+import json
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from .errors import FixMatchError
+from .files import write_atomically
+from .version import __version__
+
+
+def save_checkpoint(training, path):
+    """Write the state of a `Training` whole or not at all."""
+    tensors = {}
+    for room, module in (("model", training.model), ("ema", training.ema_model.module)):
+        tensors |= {f"{room}.{k}": v for k, v in module.state_dict().items()}
+    for k, parameter in enumerate(_parameters(training)):
+        buffer = training.optimizer.state[parameter].get("momentum_buffer")
+        if buffer is not None:
+            tensors[f"momentum.{k}"] = buffer
+    tensors |= {f"policy.{k}": v for k, v in training.policy.state_dict().items()}
+    tensors |= {f"generator.{k}": g.get_state() for k, g in training.generators.items()}
+    tensors |= {"order.labeled": training.labeled.order, "order.unlabeled": training.unlabeled.order}
+    state = {
+        "version": __version__, "step": training.step, "seconds": training.seconds,
+        "recipe": training.recipe.as_dict(), "labeled_hash": training.data.labeled_hash,
+        "position": {"labeled": training.labeled.position, "unlabeled": training.unlabeled.position},
+        "scaler": training.scaler.state_dict(), "metrics": training.last_metrics,
+    }
+    tensors = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+    write_atomically(path, save(tensors, metadata={"fixmatch_lite": json.dumps(state)}))
+
+
+def load_checkpoint(training, path):
+    """Bring a fresh `Training` to where the checkpoint left off.
+
+    Raises:
+        FixMatchError: the file is missing, damaged, or of another recipe or labeled set. Nothing is changed then.
+    """
+    tensors, state = read_checkpoint(path)
+    mine, its = training.recipe.as_dict(), state["recipe"]
+    different = [k for k in mine if k != "eval_every" and _plain(mine[k]) != _plain(its.get(k))]
+    if different:
+        told = ", ".join(f"{k} ({its.get(k)} there, {mine[k]} here)" for k in different)
+        raise FixMatchError(f"The checkpoint {path} is of another recipe: {told}; resume with the values it was "
+                            "made with, or start a new run in another folder.")
+    if state["labeled_hash"] != training.data.labeled_hash:
+        raise FixMatchError(f"The checkpoint {path} was trained on another labeled set ({state['labeled_hash']} there, "
+                            f"{training.data.labeled_hash} here); give the same label seed or file of indices.")
+    if len(tensors["order.unlabeled"]) != len(training.data.u):
+        raise FixMatchError(f"The checkpoint {path} was trained on {len(tensors['order.unlabeled'])} unlabeled images "
+                            f"and there are {len(training.data.u)} now; give it the data it was made with.")
+    room = lambda name: {k[len(name) + 1:]: v for k, v in tensors.items() if k.startswith(name + ".")}
+    training.model.load_state_dict(room("model"))
+    training.ema_model.module.load_state_dict(room("ema"))
+    momentum = room("momentum")
+    for k, parameter in enumerate(_parameters(training)):
+        if str(k) in momentum:
+            buffer = torch.empty_like(parameter)  # the parameter's memory format, on which bitwise equality rests
+            training.optimizer.state[parameter]["momentum_buffer"] = buffer.copy_(momentum[str(k)])
+    training.policy.load_state_dict(room("policy"))
+    for name, generator in room("generator").items():
+        training.generators[name].set_state(generator)
+    for name in ("labeled", "unlabeled"):
+        stream = getattr(training, name)
+        stream.order, stream.position = tensors[f"order.{name}"], state["position"][name]
+    if training.scaler.is_enabled():
+        training.scaler.load_state_dict(state["scaler"])
+    training.step, training.seconds, training.last_metrics = state["step"], state["seconds"], state["metrics"]
+
+
+def read_checkpoint(path):
+    """The tensors and the description in a checkpoint or weights file.
+
+    Raises:
+        FixMatchError: the file is missing, cut short, or not one of ours.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = json.loads((file.metadata() or {})["fixmatch_lite"])
+            return {k: file.get_tensor(k) for k in file.keys()}, state
+    except FileNotFoundError:
+        raise FixMatchError(f"There is no file {path}; check the path, or train without resuming.") from None
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise FixMatchError(f"{path} cannot be read ({error}); it is cut short or not a file of this module, so take "
+                            "another copy of it or start the run again in another folder.") from None
+
+
+def _parameters(training):
+    return [p for group in training.optimizer.param_groups for p in group["params"]]
+
+
+def _plain(value):
+    return list(value) if isinstance(value, tuple) else value

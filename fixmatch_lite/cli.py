@@ -1,0 +1,261 @@
+"""The command ``fixmatch-lite``: train, evaluate, compare and download without writing Python.
+
+Taught in part V. Nothing here trains: the commands call `load_data`, `recipe` and `runs.record`, as
+a notebook does. torch is imported by the commands that need it, so that ``--help`` comes at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+# Blank lines between the examples: rich joins the lines of a paragraph.
+EXAMPLES = """Examples:
+
+fixmatch-lite train digits --labels 40
+
+fixmatch-lite evaluate runs/digits-40-seed0
+
+fixmatch-lite runs"""
+
+TRAIN_EXAMPLES = """Examples:
+
+fixmatch-lite train digits --labels 40
+
+fixmatch-lite train cifar10 --labels 250 --root data --steps 20000
+
+fixmatch-lite train folder --root pets --labels 40 --image-size 32
+
+fixmatch-lite train digits --labels 40 --method supervised --out runs/alone"""
+
+app = typer.Typer(name="fixmatch-lite", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+                  epilog=EXAMPLES, help="Learn from a few labeled images and many unlabeled ones (FixMatch).")
+
+DATASETS = ("digits", "cifar10", "folder")  # those of `data`, which imports torch; a test holds them together
+SOURCE = "source.json"  # beside the run's own files: where the images were
+
+# What an option is when it is left out stands in parentheses: for cifar10 the paper's value.
+DATA, METHOD, RUN = "Data", "Method (in parentheses: the paper's values, used unless changed)", "Run"
+
+
+def option(help, panel=RUN, *names):
+    return typer.Option(*names, help=help, rich_help_panel=panel, show_default=False)
+
+
+Root = Annotated[Optional[Path], option("Folder of the data (folder: the one with train/ and test/; cifar10: data).", DATA)]
+ImageSize = Annotated[Optional[int], option("Side in pixels to bring a folder's images to (their most common size).", DATA)]
+Device = Annotated[Optional[str], option("cuda, mps or cpu (the fastest there is).")]
+
+
+@app.command(epilog=TRAIN_EXAMPLES, no_args_is_help=True)
+def train(
+    dataset: Annotated[str, typer.Argument(help="digits (comes along), cifar10 (170 MB, fetched once) or folder.")],
+    labels: Annotated[Optional[int], option("Labeled images in all, balanced over the classes "
+                                            "(digits 40, cifar10 250, folder all).", DATA)] = None,
+    labeled: Annotated[Optional[Path], option("JSON file with the indices of the labeled images, instead of a draw.", DATA)] = None,
+    label_seed: Annotated[Optional[int], option("Decides which images are labeled (the same as --seed).", DATA)] = None,
+    root: Root = None,
+    image_size: ImageSize = None,
+    flip: Annotated[Optional[bool], option("Whether a mirrored picture keeps its class (yes; digits no).", DATA,
+                                           "--flip/--no-flip")] = None,
+    method: Annotated[str, option("fixmatch, or supervised: the labeled images alone (fixmatch).", METHOD)] = "fixmatch",
+    steps: Annotated[Optional[int], option("Updates of the net (1,048,576; digits 600, folder 20,000).", METHOD)] = None,
+    batch_size: Annotated[Optional[int], option("Labeled images a step (64; digits 32).", METHOD)] = None,
+    mu: Annotated[Optional[int], option("Unlabeled images for every labeled one (7).", METHOD)] = None,
+    tau: Annotated[Optional[float], option("Confidence that a pseudo-label needs (0.95).", METHOD)] = None,
+    lambda_u: Annotated[Optional[float], option("Weight of the unsupervised loss (1.0).", METHOD)] = None,
+    lr: Annotated[Optional[float], option("Learning rate at the start (0.03).", METHOD)] = None,
+    seed: Annotated[int, option("Decides weights, batches, augmentation and the labeled set (0).")] = 0,
+    device: Device = None,
+    precision: Annotated[Optional[str], option("auto, float32, bfloat16 or float16 (auto).")] = None,
+    eval_every: Annotated[Optional[int], option("Steps between evaluations (1,024; digits 50, folder 500).")] = None,
+    out: Annotated[Optional[Path], option("Folder of the run (runs/DATASET-LABELS-seedSEED).")] = None,
+    resume: Annotated[bool, option("Go on with the unfinished run in that folder.", RUN, "--resume")] = False,
+    quiet: Annotated[bool, option("Print the result only.", RUN, "--quiet")] = False,
+):
+    """Train a net on a few labeled and many unlabeled images, and keep the run in a folder."""
+    _check_dataset(dataset)
+    import fixmatch_lite as fm
+
+    from .files import write_atomically
+    from .terminal import Table, print_result, speaker
+
+    say = speaker(quiet)
+    given = dict(labels=labels, flip=flip, steps=steps, batch_size=batch_size, mu=mu, tau=tau, lambda_u=lambda_u,
+                 lr=lr, precision=precision, eval_every=eval_every)
+    # before anything is read or fetched: a wrong value should not cost the reader a download
+    recipe = fm.recipe(dataset, method=method, seed=seed, label_seed=seed if label_seed is None else label_seed,
+                       **{name: value for name, value in given.items() if value is not None})
+    device = fm.choose_device(device)
+    if out is not None:
+        _check_out(out, resume)
+    data = fm.load_data(dataset, recipe.labels, recipe.label_seed, root, labeled=labeled, image_size=image_size)
+    if labeled and labels not in (None, len(data.x)):
+        raise fm.FixMatchError(f"{labeled} names {len(data.x)} images and --labels asks for {labels}: leave out --labels.")
+    recipe = recipe.changed(labels=len(data.x))
+    out = out or _default_out(recipe, resume)
+    say(f"{dataset}: {len(data.x):,} labeled and {len(data.u):,} unlabeled images (the labeled ones among them), "
+        f"{len(data.x_test):,} to test, {data.num_classes} classes")
+    say(f"WRN-{recipe.depth}-{recipe.width} on {device}, {recipe.steps:,} steps, into {out}")
+    table, source = Table(quiet), {"root": root and str(root.absolute()), "image_size": image_size}
+    progress = "bar" if sys.stderr.isatty() and not quiet else None
+    try:
+        for metrics in fm.runs.record(out, recipe, data, device=device, resume=resume, progress=progress):
+            if not table.begun:  # where `evaluate` finds the images again
+                write_atomically(out / SOURCE, json.dumps(source) + "\n")
+            table.row(metrics)
+    except KeyboardInterrupt:
+        print("\n" + _stopped(out, recipe, sys.argv[1:]), file=sys.stderr)
+        raise typer.Exit(130) from None
+    print_result(fm.runs.summarize(out), out)
+
+
+@app.command(no_args_is_help=True, epilog="Example:\n\nfixmatch-lite evaluate runs/digits-40-seed0")
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Folder of the run.")],
+    root: Root = None,
+    image_size: ImageSize = None,
+    device: Device = None,
+):
+    """Measure the test accuracy of a finished run again, from its weights, class by class."""
+    import fixmatch_lite as fm
+
+    from .checkpoints import read_checkpoint
+    from .training import autocast_dtype
+    from .training import evaluate as accuracy_of
+
+    recorded = fm.runs.load(run)
+    recipe, weights, source = recorded.recipe, recorded.path / fm.runs.WEIGHTS, recorded.path / SOURCE
+    if not recorded.done or not weights.exists():
+        raise fm.FixMatchError(f"The run in {run} is not finished: go on with the command that began it and --resume.")
+    device = fm.choose_device(device)
+    model = recorded.model().to(device)
+    found = json.loads(source.read_text()) if source.exists() else {}
+    data = fm.load_data(recipe.dataset, None, root=root or found.get("root"),
+                        image_size=image_size or found.get("image_size"))
+    trained = read_checkpoint(weights)[1]
+    if (data.channels, data.num_classes) != (trained["channels"], trained["num_classes"]):
+        raise fm.FixMatchError(
+            f"These images have {data.channels} channels and {data.num_classes} classes, and the run in {run} was "
+            f"trained for {trained['channels']} and {trained['num_classes']}: give --root the data it was trained on.")
+    data, dtype = data.to(device), autocast_dtype(device, recipe.precision)
+    right = 0
+    for number, name in enumerate(data.class_names):
+        chosen = data.y_test == number
+        share = accuracy_of(model, data.x_test[chosen], data.y_test[chosen], dtype=dtype)
+        right += round(share * int(chosen.sum()))
+        print(f"{name:>20}  {share:8.2%}  of {int(chosen.sum()):,}")
+    share, then = right / len(data.y_test), recorded.metrics[-1].test_accuracy
+    same = "as recorded" if abs(share - then) < 0.5 / len(data.y_test) else f"recorded was {then:.2%}"
+    print(f"{'all':>20}  {share:8.2%}  of {len(data.y_test):,} ({same})")
+
+
+@app.command(no_args_is_help=True, epilog="Example:\n\nfixmatch-lite download cifar10 --root data")
+def download(
+    dataset: Annotated[str, typer.Argument(help="cifar10, the only one that has to be fetched.")],
+    root: Annotated[Path, option("Folder for the archive (data).", DATA)] = Path("data"),
+    quiet: Annotated[bool, option("No progress.", RUN, "--quiet")] = False,
+):
+    """Fetch a data set now, so that training later needs no network; what has arrived is kept."""
+    _check_dataset(dataset)
+    from .cifar import download_cifar10
+    from .errors import FixMatchError
+
+    if dataset != "cifar10":
+        raise FixMatchError(f"There is nothing to download for {dataset}: train with it right away.")
+    print(download_cifar10(root, quiet=quiet))
+
+
+@app.command(epilog="Example:\n\nfixmatch-lite runs runs")
+def runs(folder: Annotated[Path, typer.Argument(help="Folder that holds the run folders.", show_default=True)] = Path("runs")):
+    """List the runs in a folder: what differs between them, and what each came to."""
+    import fixmatch_lite as fm
+
+    from .terminal import print_runs
+
+    found = fm.runs.list_runs(folder)
+    if not found:
+        raise fm.FixMatchError(f"There are no runs in {folder}: give the folder that holds the run folders, or train one.")
+    print_runs(found, fm.runs.compare([run for run in found if run.metrics]))
+
+
+def _check_dataset(name):
+    """Refuse an unknown data set before torch is imported."""
+    from .errors import FixMatchError
+
+    if name not in DATASETS:
+        near = difflib.get_close_matches(name, DATASETS, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise FixMatchError(f"There is no data set {name!r}; {hint}Use one of {', '.join(DATASETS)}.")
+
+
+def _check_out(out, resume):
+    """Refuse a folder in which something would be lost, or in which there is nothing to resume."""
+    from . import runs
+    from .errors import FixMatchError
+
+    begun, finished = (out / runs.RECIPE).exists(), (out / runs.WEIGHTS).exists()
+    if not begun:
+        taken = [n for n in (runs.METRICS, runs.WEIGHTS, runs.CHECKPOINT, SOURCE) if (out / n).exists()]
+        if taken:
+            raise FixMatchError(f"{out} holds a {taken[0]} that is not part of a run: choose another folder with --out.")
+        if resume:
+            raise FixMatchError(f"There is no run in {out} to go on with: check --out, or leave out --resume.")
+    elif finished:
+        raise FixMatchError(f"{out} holds a finished run: see it with 'fixmatch-lite evaluate {shlex.quote(str(out))}', "
+                            "or choose another folder with --out.")
+    elif not resume:
+        raise FixMatchError(f"{out} holds an unfinished run: go on with it by adding --resume, or choose another "
+                            "folder with --out.")
+
+
+def _default_out(recipe, resume):
+    """runs/digits-40-seed0; where that is taken, and nothing is to be resumed, runs/digits-40-seed0-2, …"""
+    end = "-supervised" if recipe.method == "supervised" else ""
+    first = Path("runs", f"{recipe.dataset}-{recipe.labels}-seed{recipe.seed}{end}")
+    out, number = first, 1
+    while out.exists() and not resume:
+        number += 1
+        out = first.with_name(f"{first.name}-{number}")
+    _check_out(out, resume)
+    return out
+
+
+def _stopped(out, recipe, began_as):
+    """What to say after Ctrl-C: how far the run is kept, and the command that goes on with it."""
+    from . import runs
+
+    try:
+        kept = runs.load(out).metrics[-1].step
+    except (ValueError, IndexError):
+        kept = 0
+    again = [word for word in began_as if word != "--resume"]
+    if not any(word == "--out" or word.startswith("--out=") for word in again):
+        again += ["--out", str(out)]
+    return (f"Stopped; the run is kept up to step {kept:,} of {recipe.steps:,}. "
+            f"Go on with: fixmatch-lite {shlex.join([*again, '--resume'])}")
+
+
+def main():
+    """The entry point: errors a user can mend become one line on stderr, everything else stays a traceback."""
+    try:
+        code = app(prog_name="fixmatch-lite", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        print("\nStopped.", file=sys.stderr)
+        code = 130
+    except Exception as error:
+        from .terminal import sentence
+
+        told = sentence(error)
+        if told is None:
+            raise
+        line, code = told
+        if line:
+            print(line, file=sys.stderr)
+    sys.exit(code or 0)

@@ -1,0 +1,5 @@
+"""The one exception a user of the module has to know."""
+
+
+class FixMatchError(ValueError):
+    """Something the user can mend: one clear sentence that ends with what to do."""

@@ -1,0 +1,38 @@
+"""Checkers for the exercises: they say whether an answer is right and, if not, what to look at.
+
+One file a chapter, one function an exercise. A checker computes the truth itself, returns None for a right
+answer and a sentence of help for a wrong one; the text after "Hint:" in its docstring is the deeper hint.
+"""
+
+import importlib
+import inspect
+
+from ..errors import FixMatchError
+
+
+def check(name: str, answer=..., *, hint: bool = False) -> None:
+    """Check an answer and print what comes of it.
+
+    Args:
+        name: chapter and exercise, for instance ``"study_hours.slope"``.
+        answer: the reader's answer; the three dots of the notebook's stub count as not answered.
+        hint: also print the deeper hint.
+
+    Raises:
+        FixMatchError: there is no such exercise. A wrong answer raises nothing.
+    """
+    chapter, _, exercise = name.partition(".")
+    try:
+        checker = getattr(importlib.import_module(f"{__name__}.{chapter}"), exercise)
+    except (ImportError, AttributeError):
+        raise FixMatchError(f"There is no exercise {name!r}; use the name that stands in the notebook.") from None
+    if answer is ...:
+        print("Not answered yet: put your answer in the place of the three dots, then run the cell again.")
+    else:
+        try:
+            trouble = checker(answer)
+        except Exception as error:  # a checker that stumbles over an answer of a wrong kind is a wrong answer
+            trouble = f"The answer is not of the kind that this exercise asks for ({type(error).__name__}: {error})."
+        print("Right." if trouble is None else f"Not yet. {trouble}")
+    if hint:
+        print("Hint:", inspect.cleandoc(checker.__doc__ or "").partition("Hint:")[2].strip() or "there is none.")

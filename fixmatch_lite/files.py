@@ -1,0 +1,58 @@
+"""Writing that never leaves half a file behind, and says in one sentence what went wrong."""
+
+import errno
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import FixMatchError
+
+_ADVICE = {
+    errno.ENOSPC: ("the disk is full", "free some space and start again"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space and start again"),
+    errno.EROFS: ("the file system is read-only", "choose another folder"),
+    errno.EACCES: ("permission denied", "choose a folder you may write to"),
+    errno.EPERM: ("permission denied", "choose a folder you may write to"),
+    errno.ENOTDIR: ("part of the path is a file, not a folder", "choose another folder"),
+    errno.EEXIST: ("a file stands in the place of the folder", "choose another folder"),
+}
+
+
+@contextmanager
+def plain_errors(path):
+    """Turn an `OSError` met while writing ``path`` into a `FixMatchError` that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        reason, advice = _ADVICE.get(error.errno, (error.strerror or str(error), "choose another folder"))
+        raise FixMatchError(f"Cannot write {path}: {reason}; what was there is unharmed, {advice}.") from error
+
+
+def make_folder(path):
+    with plain_errors(path):
+        Path(path).mkdir(parents=True, exist_ok=True)
+
+
+def write_atomically(path, content):
+    """Write bytes or text so that the file is either the old one or the whole new one, never a part of it."""
+    path = Path(path)
+    content = content.encode() if isinstance(content, str) else content
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    with plain_errors(path):
+        try:
+            with open(part, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+
+def append_line(path, line):
+    """Add a line to a text file and see it to the disk."""
+    with plain_errors(path), open(path, "a", encoding="utf-8") as file:
+        file.write(line + "\n")
+        file.flush()
+        os.fsync(file.fileno())

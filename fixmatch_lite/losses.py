@@ -1,0 +1,58 @@
+"""The supervised and the unsupervised term of the FixMatch loss.
+
+Source: Sohn et al. 2020, equations 3 and 4. Taught in: chapter 3.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+
+from .policies import FixMatch, PseudoLabels
+
+
+class Loss(NamedTuple):
+    """The loss of one step and what went into it; the first three are scalars that carry the gradient."""
+
+    total: torch.Tensor         # supervised + lambda_u * unsupervised
+    supervised: torch.Tensor    # mean cross-entropy of the labeled batch
+    unsupervised: torch.Tensor  # weighted cross-entropy of the strong views, mean over ALL mu * B of them
+    mask: torch.Tensor          # float32 (mu * B,), the policy's weights
+    pseudo_label: torch.Tensor  # the policy's targets
+    confidence: torch.Tensor    # float32 (mu * B,)
+
+
+def semi_supervised_loss(logits_x, y, logits_u_strong, pseudo: PseudoLabels, lambda_u=1.0) -> Loss:
+    """The loss for pseudo-labels of any policy.
+
+    Args:
+        logits_x: ``(B, classes)`` outputs on the labeled images.
+        y: int64 ``(B,)`` labels.
+        logits_u_strong: ``(mu * B, classes)`` outputs on the strong views.
+        pseudo: what the policy decided.
+        lambda_u: weight of the unsupervised term.
+
+    Both terms are computed in float32. The unsupervised mean runs over all unlabeled images: an image that is not
+    kept adds 0 to the sum and still counts in the number it is divided by.
+    """
+    supervised = F.cross_entropy(logits_x.float(), y)
+    each = F.cross_entropy(logits_u_strong.float(), pseudo.target, reduction="none")
+    unsupervised = (pseudo.weight * each).mean()
+    return Loss(supervised + lambda_u * unsupervised, supervised, unsupervised,
+                pseudo.weight, pseudo.target, pseudo.confidence)
+
+
+def fixmatch_loss(logits_x, y, logits_u_weak, logits_u_strong, *, tau=0.95, lambda_u=1.0) -> Loss:
+    """The FixMatch loss of one step, from logits.
+
+    Args:
+        logits_x: ``(B, classes)`` outputs on weak views of the labeled images.
+        y: int64 ``(B,)`` labels.
+        logits_u_weak, logits_u_strong: ``(mu * B, classes)`` outputs on two views of the same unlabeled images, in
+            the same order. No gradient flows through the weak ones.
+        tau: threshold; a confidence of exactly ``tau`` is kept.
+        lambda_u: weight of the unsupervised term.
+
+    Source: Sohn et al. 2020, equations 3 and 4, and Algorithm 1. Taught in: chapter 3.
+    """
+    return semi_supervised_loss(logits_x, y, logits_u_strong, FixMatch(tau)(logits_u_weak), lambda_u)

@@ -1,0 +1,114 @@
+"""Wide ResNet as the FixMatch authors built it, and its moving average.
+
+Source: Zagoruyko and Komodakis 2016; the block of FixMatch's released code. Taught in: chapter 3.
+"""
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from .errors import FixMatchError
+
+SLOPE = 0.1  # of the leaky ReLU
+
+
+class Block(nn.Module):
+    """Pre-activation residual block: norm, leaky ReLU, convolution, twice, plus the shortcut.
+
+    In the first block of the first group (``activate_shortcut``) the shortcut starts after the activation; in every
+    other block it carries the raw input. Most PyTorch ports compute the first activation of groups 2 and 3 and
+    throw it away, which leaves a batch norm without gradient; here the convolution sees it, as in the original.
+    """
+
+    def __init__(self, in_channels, out_channels, stride, activate_shortcut, norm):
+        super().__init__()
+        self.norm1 = norm(in_channels)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1)
+        self.norm2 = norm(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, 1, padding=1)
+        changes = in_channels != out_channels or stride != 1
+        self.shortcut = nn.Conv2d(in_channels, out_channels, 1, stride) if changes else nn.Identity()
+        self.activation = nn.LeakyReLU(SLOPE, inplace=True)
+        self.activate_shortcut = activate_shortcut
+
+    def forward(self, x):
+        h = self.activation(self.norm1(x))
+        if self.activate_shortcut:
+            x = h
+        h = self.conv2(self.activation(self.norm2(self.conv1(h))))
+        return self.shortcut(x) + h
+
+
+class WideResNet(nn.Module):
+    """Wide ResNet-``depth``-``width``: 28-2 with ten classes has 1,469,642 parameters.
+
+    Args:
+        depth: 6 n + 4 layers, n blocks in each of the three groups.
+        width: channels are 16, then ``width`` times 16, 32 and 64.
+        num_classes: outputs.
+        in_channels: 1 or 3.
+        bn_momentum: share of a new batch in batch norm's running statistics. 0.001 is the original's; short runs
+            need more (0.001 takes thousands of steps to forget its start).
+        generator: source of the initial weights; None uses torch's global one.
+
+    Input float ``(N, in_channels, H, W)`` in [-1, 1], output logits ``(N, num_classes)``. Every convolution has a
+    bias, as in the original. Weights start from N(0, 2 / (k k out)) in convolutions and from Glorot's normal in the
+    last layer, biases from 0. Strided convolutions pad both sides alike (TensorFlow's "same" pads only the far
+    side, which shifts the sampling grid by one pixel and has no known effect).
+
+    Raises:
+        FixMatchError: ``depth`` is not 6 n + 4.
+    """
+
+    def __init__(self, depth=28, width=2, num_classes=10, in_channels=3, *, bn_momentum=0.001, generator=None):
+        super().__init__()
+        blocks, rest = divmod(depth - 4, 6)
+        if rest or blocks < 1:
+            raise FixMatchError(f"A Wide ResNet has 6 n + 4 layers; {depth} is not such a number, use 10, 16, 22, 28 …")
+        norm = lambda channels: nn.BatchNorm2d(channels, eps=1e-3, momentum=bn_momentum)
+        channels, layers = 16, []
+        self.stem = nn.Conv2d(in_channels, channels, 3, padding=1)
+        for group in range(3):
+            out = 16 * width * 2**group
+            for block in range(blocks):
+                first = block == 0
+                layers.append(Block(channels, out, 2 if first and group > 0 else 1, first and group == 0, norm))
+                channels = out
+        self.blocks = nn.Sequential(*layers)
+        self.norm = norm(channels)
+        self.activation = nn.LeakyReLU(SLOPE, inplace=True)
+        self.classifier = nn.Linear(channels, num_classes)
+        self.reset_parameters(generator)
+
+    def reset_parameters(self, generator=None):
+        """Draw the initial weights again."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
+            elif isinstance(module, nn.Linear):
+                nn.init.xavier_normal_(module.weight, generator=generator)
+            elif isinstance(module, nn.BatchNorm2d):
+                module.reset_parameters()
+            if isinstance(module, (nn.Conv2d, nn.Linear)):
+                nn.init.zeros_(module.bias)
+
+    def forward(self, x):
+        h = self.activation(self.norm(self.blocks(self.stem(x))))
+        return self.classifier(h.mean((2, 3)))
+
+
+def moving_average(model, decay):
+    """An `AveragedModel` that follows ``model``: weights averaged, batch-norm statistics the live ones.
+
+    It starts from the model's present weights, so the first update already averages (torch's own default would copy
+    the weights after the first step). Source: FixMatch's released code, decay 0.999.
+    """
+    ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=False)
+    ema.n_averaged.fill_(1)
+    return ema.requires_grad_(False)
+
+
+def decayed_and_not(model):
+    """Parameter groups for the optimizer: kernels (two or more dimensions) are decayed, biases and norms are not."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    return [p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim <= 1]

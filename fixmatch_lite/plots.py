@@ -1,0 +1,117 @@
+"""Pictures: one color and one marker for each kind of point, in every chapter.
+
+Colors are Okabe and Ito's (safe for color-blind readers), two of them shifted for contrast. No picture tells
+anything by color alone. Taught in: book/notation.md.
+"""
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+
+COLORS = {
+    "labeled": "#0072B2",
+    "kept": "#009E73",
+    "dropped": "#8A8A8A",
+    "wrong": "#D55E00",
+    "accuracy": "#AA3377",
+}
+MARKERS = {"labeled": "o", "kept": "^", "dropped": ".", "wrong": "x", "accuracy": "s"}
+PAPER, INK = "#FCFBF8", "#22262B"
+
+_STYLE = {
+    "figure.figsize": (6.0, 3.6),
+    "figure.facecolor": PAPER,
+    "axes.facecolor": PAPER,
+    "savefig.facecolor": PAPER,
+    "savefig.bbox": "tight",
+    "savefig.pad_inches": 0.12,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "fixmatch-lite",  # the same figure gives the same file, build after build
+    "font.family": "sans-serif",
+    "font.size": 10.5,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.grid": True,
+    "grid.color": "#E4E1DA",
+    "grid.linewidth": 0.8,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "axes.prop_cycle": mpl.cycler(color=[COLORS[k] for k in ("labeled", "wrong", "kept", "accuracy", "dropped")]),
+}
+
+
+def use_style() -> None:
+    """Give matplotlib the book's style, and sharp SVG pictures where a notebook shows them."""
+    plt.rcParams.update(_STYLE)
+    try:  # no notebook, no IPython: plain matplotlib is fine
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+        set_matplotlib_formats("svg")
+    except Exception:
+        pass
+
+
+def show_images(images, titles=None, columns=10, colors=None, size=0.62):
+    """Draw a batch of images as a grid, pixels left as they are.
+
+    Args:
+        images: uint8 ``(N, C, H, W)``, ``C`` 1 or 3.
+        titles: ``N`` short texts to stand above the images, or None.
+        columns: images a row.
+        colors: ``N`` color names of the titles (keys of `COLORS` or matplotlib colors), or None.
+        size: width of one image in inches.
+
+    Returns:
+        The matplotlib figure.
+    """
+    images = torch.as_tensor(images).cpu()
+    rows = -(-len(images) // columns)
+    extra = 0.22 if titles is not None else 0.04
+    figure, axes = plt.subplots(rows, columns, figsize=(columns * size, rows * (size + extra)), squeeze=False)
+    for k, cell in enumerate(axes.flat):
+        cell.set_axis_off()
+        if k >= len(images):
+            continue
+        picture = images[k].permute(1, 2, 0).numpy()
+        cell.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        if titles is not None:
+            color = INK if colors is None else COLORS.get(colors[k], colors[k])
+            cell.set_title(str(titles[k]), fontsize=8, loc="center", pad=2, color=color)
+    figure.tight_layout(pad=0.25)
+    return figure
+
+
+def plot_curves(histories, metric="test_accuracy", label=None, color="accuracy", ax=None):
+    """Draw one metric of several runs against the steps: every run thin, the median thick.
+
+    Args:
+        histories: a list of runs, each a list of `Metrics` (or of dictionaries with the same keys).
+        metric: the name of the metric; values that are None leave a gap.
+        label: the legend's text for the median.
+        color: key of `COLORS` or a matplotlib color.
+        ax: where to draw; a new figure if None.
+
+    Returns:
+        The axes.
+    """
+    ax = ax or plt.subplots()[1]
+    color = COLORS.get(color, color)
+    get = lambda m, key: m[key] if isinstance(m, dict) else getattr(m, key)
+    value = lambda m: np.nan if get(m, metric) is None else get(m, metric)
+    curves = [([get(m, "step") for m in run], [value(m) for m in run]) for run in histories]
+    for steps, values in curves:
+        ax.plot(steps, values, color=color, linewidth=0.8, alpha=0.45)
+    shortest = min(len(steps) for steps, _ in curves)
+    middle = np.nanmedian(np.array([values[:shortest] for _, values in curves], dtype=float), axis=0)
+    ax.plot(curves[0][0][:shortest], middle, color=color, linewidth=2.4, label=label)
+    ax.set_xlabel("step")
+    ax.set_ylabel(metric.replace("_", " "))
+    return ax

@@ -1,0 +1,130 @@
+"""`Recipe`: every number a run depends on, with the paper's values.
+
+Source: Sohn et al. 2020, section 4.1 and appendix B; the released code. Taught in: chapter 4.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+from .augment import OPERATIONS, PRESETS
+from .errors import FixMatchError
+
+METHODS = ("fixmatch", "supervised")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One run, described. The defaults are the paper's for CIFAR-10."""
+
+    dataset: str = "cifar10"
+    labels: int | None = 250        # None: whatever the data hold
+    label_seed: int = 0             # which labeled set; see `load_data`
+    seed: int = 0                   # weights, order of the batches, augmentation
+    method: str = "fixmatch"        # or "supervised": the labeled images alone
+    batch_size: int = 64            # labeled images a step
+    mu: int = 7                     # unlabeled images a step, as a multiple of batch_size
+    tau: float = 0.95               # confidence that a pseudo-label needs
+    lambda_u: float = 1.0           # weight of the unsupervised loss
+    steps: int = 2**20              # updates; the schedule ends here
+    lr: float = 0.03
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 5e-4      # on convolution and linear kernels only
+    ema_decay: float = 0.999
+    depth: int = 28
+    width: int = 2
+    bn_momentum: float = 0.001
+    flip: bool | None = None        # None: what the data set allows
+    pad: float = 0.125              # weak shift, as a share of the side
+    augment: str = "fixmatch"       # RandAugment's preset
+    operations: tuple | None = None  # RandAugment's choice; None: all fourteen
+    probability: float | None = None  # that a drawn operation is applied; None: the preset's
+    cutout: float = 0.5             # side of the covered square, as a share of the image's
+    fill: int | None = None         # gray level of uncovered pixels; None: the preset's
+    precision: str = "auto"         # "float32", "bfloat16", "float16"; auto: the fastest the device has
+    eval_every: int = 1024
+
+    def __post_init__(self):
+        if isinstance(self.operations, list):
+            object.__setattr__(self, "operations", tuple(self.operations))
+        for name, wanted, ok in _rules(self):
+            if not ok:
+                raise FixMatchError(f"{name} = {getattr(self, name)!r} is not possible; {name} must be {wanted}.")
+
+    def as_dict(self):
+        return dataclasses.asdict(self)
+
+    def changed(self, **changes):
+        """A copy with some values changed."""
+        return dataclasses.replace(self, **_known(changes))
+
+
+def _rules(r):
+    """Each field that can be wrong: its name, what it must be, whether it is."""
+    whole = lambda value, least: isinstance(value, int) and not isinstance(value, bool) and value >= least
+    number = lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+    one_of = lambda choices: "one of " + ", ".join(choices)
+    return [
+        ("labels", "a whole number, at least 1", r.labels is None or whole(r.labels, 1)),
+        ("label_seed", "a whole number, at least 0", whole(r.label_seed, 0)),
+        ("seed", "a whole number, at least 0", whole(r.seed, 0)),
+        ("method", one_of(METHODS), r.method in METHODS),
+        ("batch_size", "a whole number, at least 1", whole(r.batch_size, 1)),
+        ("mu", "a whole number, at least 1 (method='supervised' uses no unlabeled images)", whole(r.mu, 1)),
+        ("tau", "a probability, between 0 and 1", number(r.tau) and 0 <= r.tau <= 1),
+        ("lambda_u", "a number, at least 0", number(r.lambda_u) and r.lambda_u >= 0),
+        ("steps", "a whole number, at least 1", whole(r.steps, 1)),
+        ("lr", "a number above 0", number(r.lr) and r.lr > 0),
+        ("momentum", "a number in [0, 1)", number(r.momentum) and 0 <= r.momentum < 1),
+        ("nesterov", "False where momentum is 0", not r.nesterov or r.momentum > 0),
+        ("weight_decay", "a number, at least 0", number(r.weight_decay) and r.weight_decay >= 0),
+        ("ema_decay", "a number in [0, 1]", number(r.ema_decay) and 0 <= r.ema_decay <= 1),
+        ("depth", "6 n + 4: 10, 16, 22, 28 …", whole(r.depth, 10) and r.depth % 6 == 4),
+        ("width", "a whole number, at least 1", whole(r.width, 1)),
+        ("bn_momentum", "a number in (0, 1]", number(r.bn_momentum) and 0 < r.bn_momentum <= 1),
+        ("pad", "a share of the side, in [0, 0.5]", number(r.pad) and 0 <= r.pad <= 0.5),
+        ("augment", one_of(PRESETS), r.augment in PRESETS),
+        ("operations", one_of(OPERATIONS), r.operations is None or (len(r.operations) > 0
+                                                                     and set(r.operations) <= set(OPERATIONS))),
+        ("probability", "a probability, between 0 and 1", r.probability is None or (number(r.probability)
+                                                                                    and 0 <= r.probability <= 1)),
+        ("cutout", "a share of the side, in [0, 1]", number(r.cutout) and 0 <= r.cutout <= 1),
+        ("fill", "a gray level, 0 to 255", r.fill is None or (whole(r.fill, 0) and r.fill <= 255)),
+        ("precision", "auto, float32, bfloat16 or float16", r.precision in ("auto", "float32", "bfloat16", "float16")),
+        ("eval_every", "a whole number, at least 1", whole(r.eval_every, 1)),
+    ]
+
+
+# Where a data set departs from the paper's CIFAR-10 values. Digits are 8 x 8 pixels and train in a minute on two CPU
+# cores: a smaller net, and averages fast enough for hundreds of steps instead of a million.
+_CHANGES = {
+    "cifar10": {},
+    "folder": {"labels": None, "steps": 20_000, "eval_every": 500},
+    "digits": {"labels": 40, "batch_size": 32, "steps": 600, "depth": 10, "width": 1, "ema_decay": 0.99,
+               "bn_momentum": 0.1, "fill": 0, "cutout": 0.25, "eval_every": 50,
+               "operations": ("Identity", "Rotate", "ShearX", "ShearY", "TranslateX", "TranslateY"),
+               "probability": 1.0},
+}
+
+
+def _known(changes):
+    names = [field.name for field in dataclasses.fields(Recipe)]
+    for name in changes:
+        if name not in names:
+            raise FixMatchError(f"A recipe has no {name!r}; it has {', '.join(names)}.")
+    return changes
+
+
+def recipe(dataset, **changes):
+    """The recipe for a data set, with what you want changed.
+
+    Args:
+        dataset: "cifar10" (the paper's values), "digits" or "folder".
+        changes: any field of `Recipe`, for instance ``labels=40, tau=0.9, mu=4, steps=20_000``.
+
+    Raises:
+        FixMatchError: unknown data set or field, or a value that cannot be.
+    """
+    if dataset not in _CHANGES:
+        raise FixMatchError(f"There is no recipe for {dataset!r}; use one of {', '.join(_CHANGES)}.")
+    return Recipe(dataset=dataset, **{**_CHANGES[dataset], **_known(changes)})

@@ -1,0 +1,186 @@
+"""Recorded runs: a run is a folder, and everything said about it can be read from the folder again.
+
+``recipe.json`` (recipe, code version, device, labeled indices and their hash), ``metrics.jsonl`` (a line an
+evaluation), ``weights.safetensors`` (the moving average, once the run is done), and ``checkpoint.safetensors`` until
+then. Taught in: chapter 4.
+"""
+
+import json
+import platform
+import statistics
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+
+from .checkpoints import read_checkpoint
+from .errors import FixMatchError
+from .files import append_line, make_folder, write_atomically
+from .models import WideResNet
+from .recipes import Recipe
+from .training import Metrics, fit
+from .version import __version__
+
+RECIPE, METRICS, WEIGHTS, CHECKPOINT = "recipe.json", "metrics.jsonl", "weights.safetensors", "checkpoint.safetensors"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A recorded run: its folder, recipe, provenance and `Metrics`, in the order of the steps."""
+
+    path: Path
+    recipe: Recipe
+    provenance: dict
+    metrics: tuple
+
+    @property
+    def name(self):
+        return self.path.name
+
+    @property
+    def done(self):
+        return bool(self.metrics) and self.metrics[-1].step >= self.recipe.steps
+
+    def model(self):
+        """The net with the recorded weights (the moving average), in evaluation mode, on the CPU."""
+        tensors, state = read_checkpoint(self.path / WEIGHTS)
+        recipe = self.recipe
+        model = WideResNet(recipe.depth, recipe.width, state["num_classes"], state["channels"],
+                           bn_momentum=recipe.bn_momentum)
+        model.load_state_dict(tensors)
+        return model.eval()
+
+
+def record(folder, recipe, data, *, device=None, resume=False, progress=None):
+    """Train as `fit` does and keep the run in ``folder``; yields the same `Metrics`.
+
+    Args:
+        folder: made if it is not there. A folder that already holds a run is refused unless ``resume`` is given.
+        recipe, data, device, progress: as in `fit`.
+        resume: go on where the folder's checkpoint stands.
+
+    Raises:
+        FixMatchError: the folder holds a run already (nothing in it is touched), cannot be written, or its
+            checkpoint does not belong to this recipe and labeled set.
+    """
+    folder = Path(folder)
+    started = (folder / RECIPE).exists()
+    if started and not resume:
+        raise FixMatchError(f"{folder} already holds a run; resume it, or choose another folder.")
+    if resume and started and (folder / WEIGHTS).exists():
+        raise FixMatchError(f"The run in {folder} is finished; choose another folder for a new one.")
+    resume = resume and (folder / CHECKPOINT).exists()
+    training = fit(recipe, data, device=device, checkpoint=folder / CHECKPOINT, resume=resume, progress=progress)
+    make_folder(folder)
+    if resume:
+        kept = [line for line in _lines(folder) if json.loads(line)["step"] <= training.step]
+        if not kept or json.loads(kept[-1])["step"] < training.step:  # killed between checkpoint and log
+            kept.append(json.dumps(training.last_metrics))
+        write_atomically(folder / METRICS, "".join(line + "\n" for line in kept))
+    else:
+        write_atomically(folder / RECIPE, json.dumps(_description(training, data), indent=1) + "\n")
+        write_atomically(folder / METRICS, "")
+    for metrics in training:
+        append_line(folder / METRICS, json.dumps(metrics.as_dict()))
+        if metrics.step >= recipe.steps:
+            _finish(training, folder)
+        yield metrics
+    if not (folder / WEIGHTS).exists():  # killed between the last checkpoint and the weights
+        _finish(training, folder)
+
+
+def _finish(training, folder):
+    save_weights(training, folder / WEIGHTS)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+def save_weights(training, path):
+    """Write the moving average's weights, and what it takes to build the net, as safetensors."""
+    state = {"num_classes": training.data.num_classes, "channels": training.data.channels}
+    tensors = {k: v.detach().cpu().contiguous() for k, v in training.ema_model.module.state_dict().items()}
+    write_atomically(path, save(tensors, metadata={"fixmatch_lite": json.dumps(state)}))
+
+
+def _description(training, data):
+    cuda = training.device.type == "cuda"
+    return {
+        "recipe": training.recipe.as_dict(),
+        "code_version": __version__,
+        "torch_version": torch.__version__,
+        "python_version": platform.python_version(),
+        "device": torch.cuda.get_device_name(training.device) if cuda else training.device.type,
+        "threads": torch.get_num_threads(),
+        "precision": str(training.dtype or torch.float32).removeprefix("torch."),
+        "unlabeled": len(data.u),
+        "labeled_hash": data.labeled_hash,
+        "labeled_indices": list(data.labeled_indices),
+    }
+
+
+def _lines(folder):
+    path = Path(folder) / METRICS
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+def load(path):
+    """Read the run in a folder.
+
+    Args:
+        path: the folder, or the name of a run that comes with the module.
+
+    Raises:
+        FixMatchError: there is no run, or its files cannot be read.
+    """
+    path = Path(path)
+    if not (path / RECIPE).exists() and (shipped() / path / RECIPE).exists():
+        path = shipped() / path
+    try:
+        described = json.loads((path / RECIPE).read_text(encoding="utf-8"))
+        values = described.pop("recipe")
+        metrics = tuple(Metrics(**json.loads(line)) for line in _lines(path))
+        return Run(path, Recipe(**values), described, metrics)
+    except FileNotFoundError:
+        raise FixMatchError(f"There is no run in {path}; give the folder that was named when it was trained.") from None
+    except (ValueError, TypeError, KeyError) as error:
+        raise FixMatchError(f"The run in {path} cannot be read ({error}); its files are damaged or of another "
+                            "version, train it again in another folder.") from None
+
+
+def shipped():
+    """The folder of the recorded runs that come with the module."""
+    return Path(str(resources.files(__package__) / "recorded"))
+
+
+def list_runs(folder=None, prefix=""):
+    """All runs in a folder, sorted by name; without a folder those that come with the module."""
+    folder = shipped() if folder is None else Path(folder)
+    names = sorted(p.parent.name for p in folder.glob(f"*/{RECIPE}") if p.parent.name.startswith(prefix))
+    return [load(folder / name) for name in names]
+
+
+def summarize(run, last=20):
+    """What a run came to: the median of its last evaluations of the moving average, never the best.
+
+    Returns:
+        A dictionary: ``name``, ``step``, ``done``, ``test_accuracy`` (the median over the last ``last``
+        evaluations), ``evaluations`` (how many those were), ``final`` (the very last), ``mask_rate`` and
+        ``pseudo_label_accuracy`` (the last), ``seconds``.
+    """
+    run = load(run) if isinstance(run, (str, Path)) else run
+    if not run.metrics:
+        raise FixMatchError(f"The run {run.name} has no evaluation yet; let it train longer.")
+    tail, end = run.metrics[-last:], run.metrics[-1]
+    return {"name": run.name, "step": end.step, "done": run.done,
+            "test_accuracy": statistics.median(m.test_accuracy for m in tail), "evaluations": len(tail),
+            "final": end.test_accuracy, "mask_rate": end.mask_rate,
+            "pseudo_label_accuracy": end.pseudo_label_accuracy, "seconds": end.seconds}
+
+
+def compare(runs):
+    """Several runs side by side: a list with, for each, what its recipe has different and its `summarize`."""
+    runs = [load(run) if isinstance(run, (str, Path)) else run for run in runs]
+    recipes = [run.recipe.as_dict() for run in runs]
+    different = [k for k in Recipe.__dataclass_fields__ if len({repr(recipe[k]) for recipe in recipes}) > 1]
+    return [{**{k: recipe[k] for k in different}, **summarize(run)} for run, recipe in zip(runs, recipes)]
