@@ -48,8 +48,10 @@ def option(help, panel=RUN, *names):
     return typer.Option(*names, help=help, rich_help_panel=panel, show_default=False)
 
 
-Root = Annotated[Optional[Path], option("Folder of the data (folder: the one with train/ and test/; cifar10: data).", DATA)]
-ImageSize = Annotated[Optional[int], option("Side in pixels to bring a folder's images to (their most common size).", DATA)]
+Root = Annotated[Optional[Path], option("Folder of the data (folder: the one with train/ and test/; cifar10: data).",
+                                        DATA)]
+ImageSize = Annotated[Optional[int], option("Side in pixels to bring a folder's images to (their most common size).",
+                                            DATA)]
 Device = Annotated[Optional[str], option("cuda, mps or cpu (the fastest there is).")]
 
 
@@ -58,23 +60,26 @@ def train(
     dataset: Annotated[str, typer.Argument(help="digits (comes along), cifar10 (170 MB, fetched once) or folder.")],
     labels: Annotated[Optional[int], option("Labeled images in all, balanced over the classes "
                                             "(digits 40, cifar10 250, folder all).", DATA)] = None,
-    labeled: Annotated[Optional[Path], option("JSON file with the indices of the labeled images, instead of a draw.", DATA)] = None,
+    labeled: Annotated[Optional[Path], option("JSON file with the indices of the labeled images, instead of a draw.",
+                                              DATA)] = None,
     label_seed: Annotated[Optional[int], option("Decides which images are labeled (the same as --seed).", DATA)] = None,
     root: Root = None,
     image_size: ImageSize = None,
     flip: Annotated[Optional[bool], option("Whether a mirrored picture keeps its class (yes; digits no).", DATA,
                                            "--flip/--no-flip")] = None,
-    method: Annotated[str, option("fixmatch, or supervised: the labeled images alone (fixmatch).", METHOD)] = "fixmatch",
-    steps: Annotated[Optional[int], option("Updates of the net (1,048,576; digits 600, folder 20,000).", METHOD)] = None,
+    method: Annotated[str, option("fixmatch, or supervised: the labeled images alone (fixmatch).",
+                                  METHOD)] = "fixmatch",
+    steps: Annotated[Optional[int], option("Updates of the net (1,048,576; digits 1,000, folder 20,000).",
+                                           METHOD)] = None,
     batch_size: Annotated[Optional[int], option("Labeled images a step (64; digits 32).", METHOD)] = None,
     mu: Annotated[Optional[int], option("Unlabeled images for every labeled one (7).", METHOD)] = None,
     tau: Annotated[Optional[float], option("Confidence that a pseudo-label needs (0.95).", METHOD)] = None,
     lambda_u: Annotated[Optional[float], option("Weight of the unsupervised loss (1.0).", METHOD)] = None,
-    lr: Annotated[Optional[float], option("Learning rate at the start (0.03).", METHOD)] = None,
+    lr: Annotated[Optional[float], option("Learning rate at the start (0.03; digits 0.1).", METHOD)] = None,
     seed: Annotated[int, option("Decides weights, batches, augmentation and the labeled set (0).")] = 0,
     device: Device = None,
     precision: Annotated[Optional[str], option("auto, float32, bfloat16 or float16 (auto).")] = None,
-    eval_every: Annotated[Optional[int], option("Steps between evaluations (1,024; digits 50, folder 500).")] = None,
+    eval_every: Annotated[Optional[int], option("Steps between evaluations (1,024; digits 20, folder 500).")] = None,
     out: Annotated[Optional[Path], option("Folder of the run (runs/DATASET-LABELS-seedSEED).")] = None,
     resume: Annotated[bool, option("Go on with the unfinished run in that folder.", RUN, "--resume")] = False,
     quiet: Annotated[bool, option("Print the result only.", RUN, "--quiet")] = False,
@@ -97,7 +102,8 @@ def train(
         _check_out(out, resume)
     data = fm.load_data(dataset, recipe.labels, recipe.label_seed, root, labeled=labeled, image_size=image_size)
     if labeled and labels not in (None, len(data.x)):
-        raise fm.FixMatchError(f"{labeled} names {len(data.x)} images and --labels asks for {labels}: leave out --labels.")
+        raise fm.FixMatchError(f"{labeled} names {len(data.x)} images and --labels asks for {labels}: leave out "
+                               "--labels.")
     recipe = recipe.changed(labels=len(data.x))
     out = out or _default_out(recipe, resume)
     say(f"{dataset}: {len(data.x):,} labeled and {len(data.u):,} unlabeled images (the labeled ones among them), "
@@ -173,7 +179,7 @@ def download(
 
 
 @app.command(epilog="Example:\n\nfixmatch-lite runs runs")
-def runs(folder: Annotated[Path, typer.Argument(help="Folder that holds the run folders.", show_default=True)] = Path("runs")):
+def runs(folder: Annotated[Path, typer.Argument(help="Folder that holds the run folders.")] = Path("runs")):
     """List the runs in a folder: what differs between them, and what each came to."""
     import fixmatch_lite as fm
 
@@ -181,7 +187,8 @@ def runs(folder: Annotated[Path, typer.Argument(help="Folder that holds the run 
 
     found = fm.runs.list_runs(folder)
     if not found:
-        raise fm.FixMatchError(f"There are no runs in {folder}: give the folder that holds the run folders, or train one.")
+        raise fm.FixMatchError(f"There are no runs in {folder}: give the folder that holds the run folders, "
+                               "or train one.")
     print_runs(found, fm.runs.compare([run for run in found if run.metrics]))
 
 
@@ -204,12 +211,13 @@ def _check_out(out, resume):
     if not begun:
         taken = [n for n in (runs.METRICS, runs.WEIGHTS, runs.CHECKPOINT, SOURCE) if (out / n).exists()]
         if taken:
-            raise FixMatchError(f"{out} holds a {taken[0]} that is not part of a run: choose another folder with --out.")
+            raise FixMatchError(f"{out} holds a {taken[0]} that is not part of a run: choose another folder with "
+                                "--out.")
         if resume:
             raise FixMatchError(f"There is no run in {out} to go on with: check --out, or leave out --resume.")
     elif finished:
-        raise FixMatchError(f"{out} holds a finished run: see it with 'fixmatch-lite evaluate {shlex.quote(str(out))}', "
-                            "or choose another folder with --out.")
+        raise FixMatchError(f"{out} holds a finished run: see it with 'fixmatch-lite evaluate "
+                            f"{shlex.quote(str(out))}', or choose another folder with --out.")
     elif not resume:
         raise FixMatchError(f"{out} holds an unfinished run: go on with it by adding --resume, or choose another "
                             "folder with --out.")

@@ -223,7 +223,8 @@ def _stop_at_unreadable(paths, results) -> None:
         (path, reason), more = bad[0], f" (and {len(bad) - 1} more like it)" if len(bad) > 1 else ""
         # Pillow repeats the path in its own sentence
         reason = str(reason).replace(f" {str(path)!r}", "")
-        raise FixMatchError(f"The image {path} cannot be read: {reason}{more}. Replace it, or take it out of the folder.")
+        raise FixMatchError(f"The image {path} cannot be read: {reason}{more}. Replace it, or take it out of the "
+                            "folder.")
 
 
 def _check_memory(count, height, width) -> None:

@@ -9,7 +9,7 @@ class Progress:
     """Shows the steps of a run; ``style`` is "bar", "lines", None (nothing) or "auto" (finds out)."""
 
     def __init__(self, total, start=0, style="auto"):
-        notebook = "ipykernel" in sys.modules
+        notebook = _in_notebook()
         if style == "auto":
             style = "bar" if notebook or sys.stderr.isatty() else "lines"
         self.style, self.total = style, total
@@ -34,6 +34,12 @@ class Progress:
     def close(self):
         if self.bar is not None:
             self.bar.close()
+
+
+def _in_notebook():
+    """Whether a notebook's kernel runs this (a terminal's IPython has no ``kernel``)."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return getattr(shell, "kernel", None) is not None
 
 
 def describe(metrics):

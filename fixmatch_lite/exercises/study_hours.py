@@ -122,14 +122,18 @@ def whom_to_ask(answer):
             "Think of a ruler laid on five pins: where do they hold it best?")
 
 
-@lru_cache(maxsize=None)
+@lru_cache(maxsize=1)
+def _draws():
+    splits = [study_hours.split(seed) for seed in range(200)]
+    return [(np.concatenate([s.x, s.u])[:, 0], np.concatenate([s.y, s.u_true]), s.x_test[:, 0], s.y_test)
+            for s in splits]
+
+
 def _worst_error(n):
     errors = []
-    for seed in range(200):
-        split = study_hours.split(seed)
-        x, y = np.concatenate([split.x, split.u])[:n], np.concatenate([split.y, split.u_true])[:n]
-        model = LinearRegression().fit(x, y)
-        errors.append(np.abs(model.predict(split.x_test) - split.y_test).mean())
+    for x, y, x_test, y_test in _draws():
+        slope, intercept = np.polyfit(x[:n], y[:n], 1)
+        errors.append(np.abs(intercept + slope * x_test - y_test).mean())
     return max(errors)
 
 

@@ -1,0 +1,57 @@
+"""The book's own Sphinx extension: a directive that shows a widget, and a role that shows one of the five colors.
+
+    ```{fm-widget} Playground
+    labels: 6
+    ```
+
+makes ``fixmatch_lite.widgets.Playground(labels=6)`` when the page is built and puts its HTML there. The same
+object shows itself in a notebook, so pages and notebooks share one front end. The body is YAML, and may be empty.
+
+    {fm-swatch}`kept`
+
+draws the color and the marker that stand for kept pseudo-labels in every figure.
+"""
+
+import yaml
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+_SHAPES = {
+    "labeled": '<circle cx="12" cy="12" r="6" fill="{c}"/>',
+    "dropped": '<circle cx="12" cy="12" r="3.5" fill="none" stroke="{c}" stroke-width="2"/>',
+    "kept": '<path d="M12 5 L19 18 H5 Z" fill="{c}"/>',
+    "wrong": '<path d="M6 6 L18 18 M18 6 L6 18" stroke="{c}" stroke-width="3" stroke-linecap="round"/>',
+    "accuracy": '<rect x="6" y="6" width="12" height="12" fill="{c}"/>',
+}
+
+
+class Widget(SphinxDirective):
+    required_arguments = 1
+    has_content = True
+
+    def run(self):
+        from fixmatch_lite import widgets
+
+        name = self.arguments[0]
+        make = getattr(widgets, name, None)
+        if make is None:
+            raise self.error(f"fixmatch_lite.widgets has no {name!r}")
+        options = yaml.safe_load("\n".join(self.content)) or {}
+        try:
+            html = make(**options)._repr_mimebundle_()["text/html"]
+        except (TypeError, ValueError) as problem:
+            raise self.error(f"{name}: {problem}") from problem
+        return [nodes.raw("", html, format="html")]
+
+
+class Swatch(SphinxRole):
+    def run(self):
+        shape = _SHAPES[self.text].format(c=f"var(--fm-{self.text})")
+        svg = f'<svg class="fm-swatch" viewBox="0 0 24 24" role="img" aria-label="{self.text}">{shape}</svg>'
+        return [nodes.raw("", f"{svg} <code>{self.text}</code>", format="html")], []
+
+
+def setup(app):
+    app.add_directive("fm-widget", Widget)
+    app.add_role("fm-swatch", Swatch())
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,13 @@
+"""Figures the reader can move, in a notebook and in the built page, with or without a kernel.
+
+Each shows itself when it is the last expression of a cell. Nothing is fetched from anywhere. Taught in: book/built.md.
+"""
+
+from .base import Widget, bundle
+from .curves import Threshold, TwoKnobs
+from .questions import Guess, Quiz
+from .students import LineFit, SelfTrainingStepper
+from .training import LossCalculator, Playground
+
+__all__ = ["Guess", "LineFit", "LossCalculator", "Playground", "Quiz", "SelfTrainingStepper", "Threshold", "TwoKnobs",
+           "Widget", "bundle"]

@@ -1,0 +1,134 @@
+"""Recorded truth to move through: what a threshold keeps, and what tau and mu do to whole runs."""
+
+import json
+import statistics
+
+from ..errors import FixMatchError
+from .base import Widget, escape, quantize, svg
+
+
+class Threshold(Widget):
+    """A histogram of confidences and the share that a threshold keeps. Used in chapters 2 and 3.
+
+    Args:
+        confidence: ``(N,)`` floats from 0 to 1.
+        correct: ``(N,)`` bools, whether the answer was right; None where the truth is unknown.
+        tau: where the slider starts; a confidence equal to tau is kept.
+        noun: what is counted.
+        bins: bars over the range shown.
+
+    Raises:
+        FixMatchError: confidences outside 0 to 1, or lengths that differ.
+    """
+
+    module = "threshold"
+
+    def __init__(self, confidence, correct=None, tau=0.95, noun="examples", bins=20):
+        confidence = [float(c) for c in quantize(confidence)]
+        if not confidence or min(confidence) < 0 or max(confidence) > 1:
+            raise FixMatchError("Confidences lie between 0 and 1, and there is at least one; check confidence.")
+        if correct is not None:
+            correct = [int(bool(c)) for c in quantize(correct)]
+            if len(correct) != len(confidence):
+                raise FixMatchError(f"There are {len(confidence)} confidences and {len(correct)} entries in correct; "
+                                    "give one each.")
+        low = min(0.9, int(min(confidence) * 10) / 10)
+        super().__init__({"confidence": confidence, "correct": correct, "tau": float(tau), "noun": noun,
+                          "bins": int(bins), "low": low}, f"n={len(confidence)}, tau={tau}")
+
+    def fallback(self):
+        state = self.state
+        low, bins, n = state["low"], state["bins"], len(state["confidence"])
+        counts = [0] * bins
+        for c in state["confidence"]:
+            counts[min(bins - 1, max(0, int((c - low) / (1 - low) * bins + 1e-9)))] += 1
+        bars = "".join(f'<rect x="{20 + 600 * k / bins:.1f}" y="{170 - 150 * c / max(counts):.1f}" '
+                       f'width="{600 / bins - 2:.1f}" height="{150 * c / max(counts):.1f}" fill="var(--fm-kept)"/>'
+                       for k, c in enumerate(counts))
+        kept = sum(c >= state["tau"] for c in state["confidence"])
+        text = f"At a threshold of {state['tau']}, {kept} of {n} {state['noun']} are kept."
+        return svg(640, 180, bars, f"Histogram of {n} confidences. {text}") + f"<p>{escape(text)}</p>"
+
+
+def recorded_grid():
+    """The grid of runs over tau and mu that comes with the module, in the form `TwoKnobs` takes, and its baseline.
+
+    Returns:
+        ``(runs, baseline)``: a list of dictionaries, and the supervised runs' test accuracies or None.
+    """
+    from .. import runs
+
+    return runs.load_recorded("two_knobs")
+
+
+class TwoKnobs(Widget):
+    """Runs recorded over a grid of tau and mu: all seeds and their median. Used in chapter 4.
+
+    Args:
+        runs: dictionaries with ``tau, mu, seed, steps, test_accuracy, mask_rate, pseudo_label_accuracy`` (lists of one
+            length; accuracies and rates from 0 to 1, None where nothing was kept) and ``seconds``. None: the ones
+            that come with the module.
+        baseline: test accuracy of training on the labels alone, one number or one a seed; drawn as a line.
+        tau, mu: where the sliders start (the nearest recorded values).
+
+    Raises:
+        FixMatchError: no runs, or lists of different lengths.
+    """
+
+    module = "two_knobs"
+
+    def __init__(self, runs=None, baseline=None, tau=None, mu=None):
+        if runs is None:
+            runs, baseline = recorded_grid()
+        runs = [dict(run) for run in runs]
+        if not runs:
+            raise FixMatchError("There are no runs to show; give at least one, or None for the recorded ones.")
+        curves = ("test_accuracy", "mask_rate", "pseudo_label_accuracy")
+        steps = quantize(max((run["steps"] for run in runs), key=len))
+        for run in runs:
+            if any(len(run[c]) != len(run["steps"]) for c in curves):
+                raise FixMatchError(f"The run tau={run['tau']}, mu={run['mu']}, seed={run['seed']} has lists of "
+                                    "different lengths; give one value of each for every entry of steps.")
+        taus, mus = sorted({float(r["tau"]) for r in runs}), sorted({int(r["mu"]) for r in runs})
+        nearest = lambda values, v, default: min(values, key=lambda x: abs(x - (default if v is None else v)))
+        if baseline is not None:
+            baseline = [float(b) for b in quantize(baseline)] if hasattr(baseline, "__len__") else [float(baseline)]
+        # Thousandths are finer than any difference between two seeds, and a third of the size. Where a grid is too
+        # large even so, every second evaluation is left out (the last one stays) until the page can carry it.
+        every = 1
+        while True:
+            state = {"taus": taus, "mus": mus, "baseline": baseline, "tau": nearest(taus, tau, 0.95),
+                     "mu": nearest(mus, mu, 7), "runs": [self._lean(run, curves, every) for run in runs]}
+            if len(json.dumps(state, separators=(",", ":"))) < 55_000 or every >= len(steps):
+                break
+            every *= 2
+        seeds = len({r["seed"] for r in runs})
+        super().__init__(state, f"taus={len(taus)}, mus={len(mus)}, seeds={seeds}")
+
+    @staticmethod
+    def _lean(run, curves, every):
+        keep = list(range(len(run["steps"]) - 1, -1, -every))[::-1]
+        thousandths = lambda v: None if v is None or v != v else round(1000 * float(v))
+        lean = {"tau": float(run["tau"]), "mu": int(run["mu"]), "seed": int(run["seed"]),
+                "steps": [int(run["steps"][k]) for k in keep], "seconds": round(float(run.get("seconds") or 0))}
+        # What is reported is the median of the last evaluations, as everywhere in the book, from ALL of them.
+        tail = [float(v) for v in run["test_accuracy"][-20:]] if len(run["steps"]) >= 40 else \
+            [float(run["test_accuracy"][-1])]
+        lean["final"] = thousandths(statistics.median(tail))
+        return lean | {c: [thousandths(run[c][k]) for k in keep] for c in curves}
+
+    def table(self):
+        """The median final test accuracy of each (tau, mu) with runs, as a dictionary."""
+        cells = {}
+        for run in self.state["runs"]:
+            cells.setdefault((run["tau"], run["mu"]), []).append(run["final"] / 1000)
+        return {cell: statistics.median(values) for cell, values in sorted(cells.items())}
+
+    def fallback(self):
+        table = self.table()
+        rows = "".join("<tr><th>τ = %g</th>%s</tr>" % (tau, "".join(
+            f"<td>{100 * table[tau, mu]:.1f} %</td>" if (tau, mu) in table else "<td></td>" for mu in self.state["mus"]))
+            for tau in self.state["taus"])
+        head = "".join(f"<th>μ = {mu}</th>" for mu in self.state["mus"])
+        return (f"<p>Median test accuracy at the end of the recorded runs:</p><table><thead><tr><th></th>{head}</tr>"
+                f"</thead><tbody>{rows}</tbody></table>")

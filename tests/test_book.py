@@ -1,0 +1,172 @@
+"""The built pages, read as files: whole, linked, described, and loading nothing from elsewhere."""
+
+import json
+import re
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urlsplit
+
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+
+from conftest import ROOT
+
+HTML = ROOT / "_build" / "html"
+# Below _static lie files of the theme's own, templates among them, which no page links to.
+PAGES = sorted(page for page in HTML.rglob("*.html") if "_static" not in page.parts) or [HTML / "index.html"]
+CHAPTERS = [page for page in PAGES if page.parent.name == "notebooks"]
+CONTENTS = re.findall(r"(?:root|file): (\S+)", (ROOT / "_toc.yml").read_text())
+WRITTEN = [page for page in PAGES if page.relative_to(HTML).with_suffix("").as_posix() in CONTENTS]
+
+
+def name(page):
+    return page.relative_to(HTML).as_posix()
+
+
+_read = {}
+
+
+def soup(page):
+    if page not in _read:
+        assert page.is_file(), "the book is not built: run make book"
+        _read[page] = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+    return _read[page]
+
+
+def elsewhere(address):
+    return bool(urlsplit(address).scheme or address.startswith("//"))
+
+
+def test_book_is_built_from_these_sources():
+    record = ROOT / "_build" / "fingerprints.json"
+    assert record.is_file(), "the book is not built: run make book"
+    import sys
+    sys.path.insert(0, str(ROOT / "tools"))
+    try:
+        import build_book
+    finally:
+        sys.path.pop(0)
+    kept = json.loads(record.read_text())
+    assert kept.get("built") is True, "the last build failed"
+    assert kept["pages"] == build_book.fingerprint(build_book.PAGES), "pages changed since: run make book"
+    assert kept["code"] == build_book.fingerprint(build_book.CODE), "the module changed since: run make book"
+
+
+def test_pages_are_those_of_the_contents_and_no_others():
+    assert sorted(CONTENTS) == sorted(page.relative_to(HTML).with_suffix("").as_posix() for page in WRITTEN)
+    others = {name(page) for page in PAGES} - {name(page) for page in WRITTEN}
+    made_by_sphinx = {"index.html", "genindex.html", "search.html", "py-modindex.html"}
+    assert {page for page in others if not page.startswith("_modules/")} <= made_by_sphinx
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_nothing_is_loaded_from_elsewhere(page):
+    loads = [tag.get("src") for tag in soup(page).find_all(["script", "img", "iframe", "source", "audio", "video", "embed"])]
+    loads += [tag.get("href") for tag in soup(page).find_all("link")
+              if not set(tag.get("rel", [])) & {"canonical", "next", "prev", "author", "index", "search", "license"}]
+    for address in filter(None, loads):
+        if address.startswith("data:"):
+            continue
+        assert not elsewhere(address), address
+        assert (page.parent / unquote(urlsplit(address).path)).is_file(), address
+    text = page.read_text(encoding="utf-8")
+    assert not re.search(r"thebe|require(js|\.js)|unpkg\.com|jsdelivr|cdnjs|embed-amd", text, re.I)
+
+
+def test_style_sheets_load_nothing_from_elsewhere():
+    for sheet in HTML.rglob("*.css"):
+        for address in re.findall(r"url\(\s*['\"]?([^'\")]+)", sheet.read_text(encoding="utf-8")):
+            if not address.startswith(("data:", "#")):
+                assert not elsewhere(address), f"{sheet.name}: {address}"
+                if sheet.name == "fixmatch.css":
+                    assert (sheet.parent / address).is_file(), address
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_somewhere(page):
+    for link in soup(page).find_all("a", href=True):
+        address, fragment = urldefrag(link["href"])
+        if elsewhere(address):
+            assert urlsplit(address).scheme in ("http", "https"), address
+            continue
+        target = (page.parent / unquote(urlsplit(address).path)).resolve() if address else page
+        assert target.is_file(), link["href"]
+        if fragment and target.suffix == ".html":
+            ids = soup(target).find(id=unquote(fragment)) or soup(target).find(attrs={"name": unquote(fragment)})
+            assert ids, f"{link['href']}: nothing on that page is called so"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_to_the_repository_name_files_that_exist(page):
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]
+    slug = config["url"].removeprefix("https://github.com/")
+    for link in soup(page).find_all("a", href=True):
+        match = re.search(rf"(?:github\.com|research\.google\.com/github)/{slug}/(?:blob|edit|raw|tree)/{config['branch']}/([^?#]+)",
+                          link["href"])
+        if match:
+            assert (ROOT / unquote(match[1])).exists(), link["href"]
+
+
+@pytest.mark.parametrize("page", CHAPTERS or PAGES, ids=name)
+def test_chapter_opens_in_colab(page):
+    links = [link["href"] for link in soup(page).find_all("a", href=True) if "colab.research.google.com" in link["href"]]
+    assert any(link.endswith(f"/notebooks/{page.stem}.ipynb") for link in links)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_pictures_are_described(page):
+    for image in soup(page).find_all("img"):
+        alt = image.get("alt", "").strip()
+        assert alt, image.get("src")
+        assert not re.search(r"[0-9a-f]{16}|\.(svg|png|jpe?g)$|^_images", alt), f"{alt!r} is a file's name"
+    for picture in soup(page).select("svg[role=img]"):
+        assert picture.get("aria-label") or picture.find("title"), str(picture)[:200]
+
+
+@pytest.mark.parametrize("page", WRITTEN or PAGES, ids=name)
+def test_headings_stand_in_order(page):
+    article = soup(page).find("article")
+    levels = [int(tag.name[1]) for tag in article.find_all(re.compile("^h[1-6]$"))]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in zip(levels, levels[1:])), levels
+
+
+@pytest.mark.parametrize("page", WRITTEN or PAGES, ids=name)
+def test_page_says_its_language_and_has_our_icon(page):
+    assert soup(page).html.get("lang") == "en"
+    assert "FixMatch Lite" in soup(page).title.text
+    assert soup(page).find("link", rel="icon")["href"].endswith("favicon.svg")
+
+
+def widgets():
+    return [(page, number) for page in PAGES if page.is_file()
+            for number in range(len(soup(page).select("figure.fm-widget")))]
+
+
+@pytest.mark.parametrize("page, number", widgets() or [(PAGES[0], 0)], ids=lambda value: name(value) if isinstance(value, Path) else str(value))
+def test_widget_shows_a_picture_and_a_sentence_without_its_script(page, number):
+    figure = soup(page).select("figure.fm-widget")[number]
+    still = BeautifulSoup(str(figure), "html.parser")
+    for script in still.find_all(["script", "style"]):
+        script.decompose()
+    assert len(still.get_text(" ", strip=True).split()) >= 5
+    assert figure.get("id", "").startswith("fm-")
+
+
+def test_first_page_has_its_widget_first():
+    article = soup(HTML / "book" / "index.html").find("article")
+    first = article.find(["figure", "h2"])
+    assert first.name == "figure" and "fm-widget" in first["class"]
+
+
+def test_every_chapter_has_a_widget():
+    assert CHAPTERS
+    for page in CHAPTERS:
+        assert soup(page).select("figure.fm-widget"), name(page)
+
+
+@pytest.mark.parametrize("page", CHAPTERS or PAGES, ids=name)
+def test_solutions_are_folded(page):
+    folded = [summary.get_text(" ", strip=True) for summary in soup(page).select("article details summary")]
+    assert sum("Show the solution" in text for text in folded) >= 5
+    assert not [d for d in soup(page).select("article details.hide") if d.has_attr("open")]

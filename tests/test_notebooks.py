@@ -1,0 +1,208 @@
+"""Every chapter is whole: its parts in their order, short cells, exercises that can be checked, clean files.
+
+That its cells run is nbval's part: `make test` collects the notebooks themselves."""
+
+import ast
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+from conftest import ROOT
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+HEADINGS = ["You will be able to", "Guess first", "What goes wrong", "The paper and this page", "Check yourself",
+            "Exercises", "Key points", "Where to read on"]
+# ipywidgets 8 has these and Colab's 7.7 does not.
+ONLY_IN_8 = re.compile(r"\b(TagsInput|ColorsInput|FloatsInput|IntsInput|TimePicker|NaiveDatetimePicker|DatetimePicker"
+                       r"|widgets\.Stack)\b|\b(titles|tooltip)\s*=")
+
+
+def read(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def source(cell):
+    return "".join(cell["source"])
+
+
+def tags(cell):
+    return cell["metadata"].get("tags", [])
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+
+
+def markdown(notebook):
+    return "\n\n".join(source(cell) for cell in notebook["cells"] if cell["cell_type"] == "markdown")
+
+
+def figures(notebook):
+    return [cell for cell in code_cells(notebook) if re.search(r"plt\.show\(\)|plt\.subplots?\(", source(cell))
+            or "mystnb" in cell["metadata"] and "figure" in cell["metadata"]["mystnb"]]
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def notebook(request):
+    return read(request.param)
+
+
+def test_all_chapters_of_the_contents_are_here():
+    listed = re.findall(r"file: notebooks/(\S+)", (ROOT / "_toc.yml").read_text())
+    assert listed == [path.stem for path in NOTEBOOKS]
+    assert len(listed) >= 4
+
+
+def test_headings_stand_in_order(notebook):
+    text = re.sub(r"```.*?```", "", markdown(notebook), flags=re.S)
+    assert len(re.findall(r"^# .+", text, re.M)) == 1, "one title"
+    found = re.findall(r"^## (.+?)\s*$", text, re.M)
+    assert [heading for heading in found if heading in HEADINGS] == HEADINGS
+    story = found[found.index("Guess first") + 1:found.index("What goes wrong")]
+    assert len(story) >= 2, "the story has sections"
+
+
+def test_first_cell_asks_a_question_and_says_how_long_it_takes(notebook):
+    first = source(notebook["cells"][0])
+    assert first.startswith("# ")
+    assert re.search(r"^\*Reading time about \d+ minutes?\. The code runs in about .+ on two CPU cores\.\*$", first, re.M)
+    assert "?" in first + source(notebook["cells"][1]), "a chapter opens with its question"
+
+
+def test_set_up_cell_is_the_same_everywhere_and_names_this_version():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    version = re.search(r'"(.+)"', (ROOT / "fixmatch_lite" / "version.py").read_text())[1]
+    cells = {path.stem: [source(cell) for cell in code_cells(read(path)) if "setup" in tags(cell)] for path in NOTEBOOKS}
+    assert all(len(found) == 1 for found in cells.values()), cells
+    texts = {found[0] for found in cells.values()}
+    assert len(texts) == 1
+    text = texts.pop()
+    assert f"{project['urls']['Repository']}/archive/refs/tags/v{version}.zip" in text
+    assert "--no-deps" in text, "numpy, torch and ipywidgets stay as they are"
+    assert text.splitlines()[-1] == "fm.report()"
+    for path in NOTEBOOKS:
+        assert "setup" in tags(code_cells(read(path))[0]), f"{path.name}: set-up comes first"
+
+
+def test_cells_are_short(notebook):
+    lengths = [len(source(cell).strip().splitlines()) for cell in code_cells(notebook)]
+    assert statistics.median(lengths) <= 6
+    assert max(lengths) <= 25
+
+
+def test_story_has_ten_to_eighteen_code_cells(notebook):
+    told = []
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown" and "## Exercises" in source(cell).splitlines():
+            break
+        if cell["cell_type"] == "code" and "setup" not in tags(cell):
+            told.append(cell)
+    assert 10 <= len(told) <= 20, len(told)
+
+
+def test_length_of_the_text(notebook):
+    text = re.sub(r"\$\$.*?\$\$|\$[^$]+\$|```.*?```", " x ", markdown(notebook), flags=re.S)
+    text = re.sub(r"\]\([^)]*\)|\{[a-z:-]+\}", " ", text)
+    words = re.findall(r"\w[\w'’.,%-]*", text)
+    assert 1300 <= len(words) <= 2300, len(words)
+
+
+def test_figures_have_a_description_and_a_caption(notebook):
+    found = figures(notebook)
+    assert len(found) >= 2
+    names = []
+    for cell in found:
+        meta = cell["metadata"].get("mystnb", {})
+        assert len(meta.get("image", {}).get("alt", "").split()) >= 6, source(cell)
+        assert len(meta.get("figure", {}).get("caption", "").split()) >= 4, source(cell)
+        names.append(meta["figure"]["name"])
+    assert len(set(names)) == len(names)
+
+
+def test_figure_names_are_unique_in_the_book():
+    names = [cell["metadata"]["mystnb"]["figure"]["name"] for path in NOTEBOOKS for cell in figures(read(path))]
+    assert len(set(names)) == len(names)
+
+
+def test_a_widget_is_at_the_center(notebook):
+    assert any("fm.widgets." in source(cell) or "from fixmatch_lite.widgets" in source(cell)
+               for cell in code_cells(notebook))
+
+
+def test_exercises_have_a_checker_and_a_folded_solution(notebook):
+    import fixmatch_lite.exercises as exercises
+
+    cells = notebook["cells"]
+    starts = [i for i, cell in enumerate(cells)
+              if cell["cell_type"] == "markdown" and re.search(r"^### Exercise \d+: \S", source(cell), re.M)]
+    numbers = [int(re.search(r"^### Exercise (\d+)", source(cells[i]), re.M)[1]) for i in starts]
+    assert numbers == list(range(1, len(starts) + 1)) and len(starts) >= 5
+    seen = set()
+    for start, end in zip(starts, [*starts[1:], len(cells)]):
+        code = [cell for cell in cells[start:end] if cell["cell_type"] == "code"]
+        stubs = [cell for cell in code if "solution" not in tags(cell)]
+        solutions = [cell for cell in code if "solution" in tags(cell)]
+        title = source(cells[start]).splitlines()[0]
+        assert stubs and solutions, f"{title}: a stub and a solution"
+        assert re.search(r"\banswer\b|\.\.\.", source(stubs[0])), f"{title}: something to fill in"
+        name = re.search(r"""exercises\.check\(\s*["']([\w.]+)["']""", source(stubs[-1]))
+        assert name, f"{title}: the stub is checked"
+        seen.add(name[1])
+        solution = solutions[-1]
+        assert f'check("{name[1]}"' in source(solution), f"{title}: the solution is checked in the same way"
+        assert "hide-cell" in tags(solution) and solution["metadata"]["jupyter"]["source_hidden"] is True
+        assert solution["metadata"]["cellView"] == "form" and source(solution).startswith("# @title Solution")
+        assert solution["metadata"]["mystnb"]["code_prompt_show"] == "Show the solution"
+    assert len(seen) == len(starts)
+    assert callable(exercises.check)
+
+
+def test_no_solution_is_left_open(notebook):
+    for cell in code_cells(notebook):
+        if "solution" in tags(cell):
+            assert not re.search(r"answer\s*=\s*\.\.\.", source(cell)), source(cell)
+            ast.parse(re.sub(r"^%.*$", "", source(cell), flags=re.M))
+
+
+def test_links_on_to_the_next_chapter():
+    for path, following in zip(NOTEBOOKS, NOTEBOOKS[1:]):
+        last = next(source(cell) for cell in reversed(read(path)["cells"]) if cell["cell_type"] == "markdown")
+        assert following.name in last, path.name
+
+
+def test_files_are_in_the_committed_form(root):
+    result = subprocess.run([sys.executable, "tools/strip_notebooks.py", "--check"], cwd=root, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout
+
+
+def test_no_outputs_but_those_that_are_compared(notebook):
+    assert "widgets" not in notebook["metadata"]
+    for cell in code_cells(notebook):
+        assert cell["execution_count"] is None
+        if cell["outputs"]:
+            assert "nbval-check-output" in tags(cell), source(cell)
+        if "nbval-check-output" in tags(cell):
+            assert cell["outputs"] and "keep_output" in tags(cell), source(cell)
+            assert all(output["output_type"] in ("stream", "execute_result") for output in cell["outputs"])
+
+
+def test_cell_ids_are_there_and_unique(notebook):
+    ids = [cell["id"] for cell in notebook["cells"]]
+    assert len(set(ids)) == len(ids)
+
+
+def test_nothing_that_only_ipywidgets_8_has(notebook):
+    for cell in code_cells(notebook):
+        if "widgets" in source(cell):
+            assert not ONLY_IN_8.search(source(cell)), source(cell)
+
+
+def test_nothing_is_installed_or_fetched_but_by_the_set_up_cell(notebook):
+    for cell in code_cells(notebook):
+        if "setup" not in tags(cell):
+            assert not re.search(r"pip install|^\s*[!%]|https?://", source(cell), re.M), source(cell)

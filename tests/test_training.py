@@ -1,0 +1,385 @@
+"""The loop: what a step does, what it measures, and that a killed run goes on where it was."""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import fixmatch_lite as fm
+from fixmatch_lite.augment import to_float
+from fixmatch_lite.data import ShuffledIndices
+from fixmatch_lite.training import autocast_dtype, evaluate, learning_rate
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return fm.load_data("digits", labels=40, seed=0)
+
+
+def small(**changes):
+    return fm.recipe("digits", **{"steps": 6, "eval_every": 3, "batch_size": 4, "mu": 3, "precision": "float32",
+                                  **changes})
+
+
+def weights(training):
+    return {k: v.clone() for k, v in training.ema_model.module.state_dict().items()} | {
+        f"raw.{k}": v.clone() for k, v in training.model.state_dict().items()}
+
+
+def assert_same(first, second):
+    assert first.keys() == second.keys()
+    different = [k for k in first if not torch.equal(first[k], second[k])]
+    assert not different, different[:5]
+
+
+def test_paper_values_are_the_defaults():
+    recipe = fm.recipe("cifar10")
+    assert (recipe.batch_size, recipe.mu, recipe.tau, recipe.lambda_u) == (64, 7, 0.95, 1.0)
+    assert (recipe.steps, recipe.lr, recipe.momentum, recipe.nesterov) == (2**20, 0.03, 0.9, True)
+    assert (recipe.weight_decay, recipe.ema_decay, recipe.bn_momentum) == (5e-4, 0.999, 0.001)
+    assert (recipe.depth, recipe.width, recipe.augment, recipe.cutout, recipe.pad) == (28, 2, "fixmatch", 0.5, 0.125)
+
+
+def test_T9_schedule_counts_updates_from_zero():
+    recipe = fm.recipe("cifar10", steps=1000)
+    assert learning_rate(recipe, 0) == 0.03
+    assert learning_rate(recipe, 500) == pytest.approx(0.03 * math.cos(7 * math.pi / 32))
+    assert learning_rate(recipe, 1000) == pytest.approx(0.03 * 0.19509, rel=1e-4)
+
+
+def test_T9_first_update_uses_the_full_rate(digits):
+    training = fm.fit(small(steps=2, eval_every=1), digits)
+    assert [m.lr for m in training] == pytest.approx([0.0 + training.recipe.lr, learning_rate(training.recipe, 1)])
+
+
+def test_T3_T4_T7_one_joint_forward_in_train_mode(digits, monkeypatch):
+    """The net sees labeled, weak and strong views in that order, once, in train mode; batch norm's statistics are
+    those of the whole batch; the pseudo-labels are the current net's."""
+    training = fm.fit(small(), digits)
+    seen, before = [], {k: v.clone() for k, v in training.model.state_dict().items()}
+    forward = training._forward
+
+    def spy(images):
+        assert training.model.training
+        seen.append(images)
+        return forward(images)
+
+    monkeypatch.setattr(training, "_forward", spy)
+    training._train_step()
+    assert len(seen) == 1 and len(seen[0]) == 4 + 12 + 12
+
+    replay = fm.fit(small(), digits)
+    replay.model.load_state_dict(before)
+    replay.model.train()
+    logits = replay.model(to_float(seen[0]).contiguous(memory_format=torch.channels_last))
+    for name, buffer in replay.model.named_buffers():
+        torch.testing.assert_close(training.model.get_buffer(name), buffer)
+    index = ShuffledIndices(40, torch.Generator().manual_seed(1)).next(4)
+    loss = fm.fixmatch_loss(logits[:4], digits.y[index], logits[4:16], logits[16:], tau=0.95)
+    assert training._sums[1].item() == pytest.approx(loss.total.item(), rel=1e-5)
+
+
+def test_T6_weak_and_strong_views_are_of_the_same_images(digits, monkeypatch):
+    recipe = small(pad=0.0, operations=("Identity",), cutout=0.0)  # no augmentation: the views must be equal
+    training = fm.fit(recipe, digits)
+    seen = []
+    forward = training._forward
+    monkeypatch.setattr(training, "_forward", lambda images: seen.append(images) or forward(images))
+    training._train_step()
+    labeled, weak, strong = seen[0].split([4, 12, 12])
+    assert torch.equal(weak, strong) and len(weak.flatten(1).unique(dim=0)) == 12
+    stored = {image.numpy().tobytes() for image in digits.x}
+    assert all(image.numpy().tobytes() in stored for image in labeled)
+
+
+def test_T41_optimizer_equals_the_closed_form():
+    """Nesterov momentum with the decay inside the gradient and the rate outside the accumulator, three steps."""
+    recipe = fm.recipe("cifar10", steps=10)
+    w, buffer, lr = 2.0, 0.0, [learning_rate(recipe, k) for k in range(3)]
+    parameter = torch.nn.Parameter(torch.tensor([[w]], dtype=torch.float64))
+    optimizer = torch.optim.SGD([parameter], lr=1.0, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    for k in range(3):
+        optimizer.param_groups[0]["lr"] = lr[k]
+        optimizer.zero_grad()
+        (parameter.sin()).sum().backward()
+        optimizer.step()
+        gradient = math.cos(w) + 5e-4 * w
+        buffer = 0.9 * buffer + gradient
+        w -= lr[k] * (gradient + 0.9 * buffer)
+        assert parameter.item() == pytest.approx(w, rel=1e-12)
+
+
+def test_T8_optimizer_decays_kernels_only(digits):
+    groups = fm.fit(small(), digits).optimizer.param_groups
+    assert [g["weight_decay"] for g in groups] == [5e-4, 0.0]
+    assert all(p.ndim > 1 for p in groups[0]["params"]) and all(p.ndim == 1 for p in groups[1]["params"])
+
+
+def test_T14_evaluation_leaves_the_net_training(digits):
+    training = fm.fit(small(), digits)
+    next(training)
+    assert training.model.training
+    evaluate(training.model.eval(), digits.x_test, digits.y_test)
+    assert not training.model.training
+
+
+def test_evaluate_is_plain_accuracy(digits):
+    model = fm.WideResNet(10, 1, 10, 1, generator=torch.Generator().manual_seed(3)).eval()
+    with torch.no_grad():
+        expected = (model(to_float(digits.x_test)).argmax(1) == digits.y_test).double().mean().item()
+    assert evaluate(model, digits.x_test, digits.y_test, batch_size=77) == pytest.approx(expected)
+
+
+def test_T19_unlabeled_pool_includes_the_labeled_images(digits):
+    assert len(digits.u) == 1297 and len(digits.x_test) == 500
+    assert torch.equal(digits.u[list(digits.labeled_indices)], digits.x)
+
+
+def test_T21_fewer_labels_than_a_batch():
+    data = fm.load_data("digits", labels=10, seed=3)
+    (metrics,) = fm.fit(small(labels=10, batch_size=64, mu=1, steps=1), data)
+    assert math.isfinite(metrics.loss)
+
+
+def test_stream_of_indices_shows_every_index_before_any_returns():
+    stream = ShuffledIndices(10, torch.Generator().manual_seed(0))
+    drawn = torch.cat([stream.next(7) for _ in range(10)]).view(7, 10)
+    assert (drawn.sort(1).values == torch.arange(10)).all() and len(drawn.unique(dim=0)) == 7
+
+
+def test_metrics_add_up(digits):
+    training = fm.fit(small(tau=0.2, steps=12, eval_every=6), digits)
+    for metrics in training:
+        assert metrics.loss == pytest.approx(metrics.loss_supervised + metrics.loss_unsupervised, rel=1e-5)
+        assert 0 < metrics.mask_rate <= 1
+        assert sum(metrics.mask_rate_per_class) == pytest.approx(metrics.mask_rate)
+        right = sum(r * a for r, a in zip(metrics.mask_rate_per_class, metrics.pseudo_label_accuracy_per_class) if a)
+        assert right / metrics.mask_rate == pytest.approx(metrics.pseudo_label_accuracy)
+        assert metrics.images_per_second > 0 and metrics.seconds > 0
+    assert training.step == 12 and next(training, None) is None
+
+
+def test_pseudo_label_accuracy_counts_only_images_whose_class_is_known(digits):
+    from dataclasses import replace
+
+    unknown = replace(digits, u_true=torch.full_like(digits.u_true, -1))
+    metrics = next(fm.fit(small(tau=0.0), unknown))
+    assert metrics.mask_rate == 1 and metrics.pseudo_label_accuracy is None
+    known = next(fm.fit(small(tau=0.0), digits))
+    assert known.loss == metrics.loss and 0 <= known.pseudo_label_accuracy < 1
+
+
+def test_nothing_kept_is_none_not_a_number(digits):
+    metrics = next(fm.fit(small(tau=1.0, steps=3), digits))
+    assert metrics.mask_rate == 0 and metrics.pseudo_label_accuracy is None and metrics.loss_unsupervised == 0
+
+
+def test_T38_lambda_zero_moves_weights_as_the_supervised_term_alone(digits):
+    training = fm.fit(small(lambda_u=0.0, tau=0.0), digits)
+    metrics = next(training)
+    assert metrics.loss == pytest.approx(metrics.loss_supervised) and metrics.loss_unsupervised > 0
+
+
+def test_supervised_method_sees_no_unlabeled_image(digits):
+    from dataclasses import replace
+
+    runs = []
+    for data in (digits, replace(digits, u=255 - digits.u)):
+        training = fm.fit(small(method="supervised"), data)
+        last = list(training)[-1]
+        assert last.mask_rate is None and last.pseudo_label_accuracy is None
+        runs.append(weights(training))
+    assert_same(*runs)
+
+
+def test_same_seed_same_weights_whatever_the_global_seed(digits):
+    runs = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        training = fm.fit(small(), digits)
+        list(training)
+        runs.append(weights(training))
+    assert_same(*runs)
+    other = fm.fit(small(seed=1), digits)
+    list(other)
+    assert not torch.equal(weights(other)["stem.weight"], runs[0]["stem.weight"])
+
+
+@pytest.mark.parametrize("method", ["fixmatch", "supervised"])
+@pytest.mark.parametrize("precision", ["float32", "auto"])
+def test_T33_resumed_run_is_bit_for_bit_the_same(digits, tmp_path, method, precision):
+    recipe = small(method=method, precision=precision, steps=12, batch_size=16, tau=0.5)
+    whole = fm.fit(recipe, digits, device="cpu")
+    metrics = list(whole)
+    path = tmp_path / "checkpoint.safetensors"
+    interrupted = fm.fit(recipe, digits, device="cpu", checkpoint=path)
+    next(interrupted), next(interrupted)
+    torch.randn(10), interrupted._train_step()  # work after the checkpoint that is lost
+    resumed = fm.fit(recipe, digits, device="cpu", checkpoint=path, resume=True)
+    assert resumed.step == 6
+    rest = list(resumed)
+    assert_same(weights(whole), weights(resumed))
+    timeless = lambda m: {k: v for k, v in m.as_dict().items() if k not in ("seconds", "images_per_second")}
+    assert [timeless(m) for m in rest] == [timeless(m) for m in metrics[2:]]
+    assert rest[-1].seconds > rest[0].seconds > 0
+
+
+KILLED = """
+import sys, time, torch, fixmatch_lite as fm
+torch.set_num_threads(1)
+data = fm.load_data("digits", labels=40, seed=0)
+recipe = fm.recipe("digits", steps=40, eval_every=5, batch_size=8, mu=3)
+for metrics in fm.runs.record(sys.argv[1], recipe, data, device="cpu", resume="resume" in sys.argv):
+    print(metrics.step, flush=True)
+    if "slow" in sys.argv: time.sleep(0.4)
+"""
+
+
+def test_T33_run_killed_by_the_system_ends_as_one_never_interrupted(tmp_path):
+    start = lambda *words: subprocess.Popen([sys.executable, "-c", KILLED, *map(str, words)], stdout=subprocess.PIPE,
+                                            text=True)
+    process = start(tmp_path / "killed", "slow")
+    for line in process.stdout:
+        if int(line) == 15:
+            os.kill(process.pid, signal.SIGKILL)
+            break
+    process.wait()
+    process.stdout.close()
+    assert not fm.runs.load(tmp_path / "killed").done
+    for words in ((tmp_path / "killed", "resume"), (tmp_path / "whole",)):
+        process = start(*words)
+        process.communicate(timeout=120)
+        assert process.returncode == 0
+    killed, whole = (fm.runs.load(tmp_path / name) for name in ("killed", "whole"))
+    assert [m.step for m in killed.metrics] == [m.step for m in whole.metrics] == list(range(5, 45, 5))
+    assert_same(killed.model().state_dict(), whole.model().state_dict())
+
+
+def test_T34_damaged_or_foreign_checkpoints_are_refused_with_the_reason(digits, tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    next(fm.fit(small(), digits, checkpoint=path))
+    resume = lambda recipe=small(), data=digits: fm.fit(recipe, data, checkpoint=path, resume=True)
+    with pytest.raises(fm.FixMatchError, match="another recipe: tau \\(0.95 there, 0.9 here\\)"):
+        resume(small(tau=0.9))
+    with pytest.raises(fm.FixMatchError, match="another labeled set"):
+        resume(data=fm.load_data("digits", labels=40, seed=1))
+    resume(small(eval_every=2))  # how often to look is no part of the training
+    content = path.read_bytes()
+    for broken in (content[:1000], content[:-100], b"", b"no checkpoint at all"):
+        path.write_bytes(broken)
+        with pytest.raises(fm.FixMatchError, match="cannot be read"):
+            resume()
+        assert path.read_bytes() == broken
+    path.unlink()
+    with pytest.raises(fm.FixMatchError, match="no file"):
+        resume()
+
+
+def test_checkpoint_holds_no_code(digits, tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    next(fm.fit(small(), digits, checkpoint=path))
+    from safetensors.torch import load_file
+
+    assert all(isinstance(v, torch.Tensor) for v in load_file(path).values())
+    assert not [p for p in tmp_path.iterdir() if p != path], "a part file was left behind"
+
+
+def test_failed_write_keeps_the_old_checkpoint(digits, tmp_path, monkeypatch):
+    path = tmp_path / "checkpoint.safetensors"
+    training = fm.fit(small(steps=9), digits, checkpoint=path)
+    next(training)
+    before = path.read_bytes()
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(fm.FixMatchError, match="disk is full.*unharmed.*free some space"):
+        next(training)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_loss_that_is_not_finite_stops_the_run(digits, tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(fm.FixMatchError, match="stopped being finite.*smaller lr"):
+        list(fm.fit(small(lr=1e30, steps=30), digits, checkpoint=path))
+
+
+def test_breaking_off_trains_no_further(digits):
+    training = fm.fit(small(steps=1000), digits)
+    for metrics in training:
+        break
+    assert training.step == 3
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"tau": 1.2}, "tau = 1.2 is not possible; tau must be a probability"),
+    ({"tau": float("nan")}, "tau"), ({"mu": 0}, "mu = 0 is not possible"), ({"mu": 1.5}, "whole number"),
+    ({"steps": 0}, "steps"), ({"lr": -1}, "lr"), ({"method": "fixmatsch"}, "one of fixmatch"),
+    ({"depth": 12}, "6 n \\+ 4"), ({"augment": "kek"}, "one of fixmatch, paper, usb"),
+    ({"operations": ("Spin",)}, "one of AutoContrast"), ({"taus": 0.9}, "has no 'taus'"),
+    ({"momentum": 0.0}, "nesterov"), ({"labels": True}, "labels"),
+])
+def test_recipes_that_cannot_be(changes, message):
+    with pytest.raises(fm.FixMatchError, match=message):
+        fm.recipe("digits", **changes)
+
+
+def test_recipe_cannot_be_changed_in_place():
+    recipe = fm.recipe("digits")
+    with pytest.raises(AttributeError):
+        recipe.tau = 0.5
+    assert recipe.changed(tau=0.5).tau == 0.5 and recipe.tau == 0.95
+
+
+def test_recipe_and_data_must_agree(digits):
+    with pytest.raises(fm.FixMatchError, match="asks for 250 labels and the data hold 40"):
+        fm.fit(fm.recipe("digits", labels=250), digits)
+
+
+def test_devices():
+    assert fm.choose_device("cpu").type == "cpu"
+    with pytest.raises(fm.FixMatchError, match="device 'abacus' cannot be used here.*use 'cpu'"):
+        fm.choose_device("abacus")
+    if not torch.cuda.is_available():
+        with pytest.raises(fm.FixMatchError, match="device 'cuda' cannot be used here"):
+            fm.choose_device("cuda")
+
+
+def test_bfloat16_on_a_cpu_only_where_it_computes_in_it(monkeypatch):
+    cpu = torch.device("cpu")
+    for amx, avx, expected in ((True, False, torch.bfloat16), (False, True, torch.bfloat16), (False, False, None)):
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda amx=amx: amx)
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda avx=avx: avx)
+        assert autocast_dtype(cpu) == expected
+    assert autocast_dtype(cpu, "float32") is None
+
+
+def test_T31_weights_average_and_statistics_stay_float32(digits):
+    training = fm.fit(small(precision="bfloat16"), digits)
+    next(training)
+    for module in (training.model, training.ema_model.module):
+        assert {v.dtype for v in module.state_dict().values()} == {torch.float32, torch.int64}
+    assert {p.grad.dtype for p in training.model.parameters()} == {torch.float32}
+
+
+@pytest.mark.gpu
+def test_gpu_draws_the_batches_of_the_cpu_and_learns(digits):
+    recipe = fm.recipe("digits", steps=60, eval_every=30)
+    here, there = (list(fm.fit(recipe, digits, device=d))[-1] for d in ("cpu", "cuda"))
+    assert here.loss_supervised == pytest.approx(there.loss_supervised, rel=0.2)
+
+
+def test_progress_is_a_line_an_evaluation_in_a_log(digits, capsys):
+    list(fm.fit(small(tau=0.0), digits, progress="auto"))
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 2 and lines[0].startswith("step 3/6  test accuracy") and "kept 100%" in lines[0]
+
+
+def test_progress_is_a_bar_in_a_terminal(digits, capsys):
+    list(fm.fit(small(), digits, progress="bar"))
+    assert "6/6" in capsys.readouterr().err
