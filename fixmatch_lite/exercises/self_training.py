@@ -33,7 +33,8 @@ def boundary(answer):
         return None
     failed, passed = split.x[split.y == 0].max(), split.x[split.y == 1].min()
     if _near(answer, (failed + passed) / 2, 0.02):
-        return "That is halfway between the best who failed and the worst who passed. Let the SVM decide: it says other."
+        return ("That is halfway between the best who failed and the worst who passed. Let the SVM decide: "
+                "with C = 1 it lands elsewhere.")
     if _near(answer, -truth, 0.02):
         return "The sign: w x + b = 0 gives x = -b / w."
     return "Fit SVC on split(seed=1, pass_mark=30), then solve w x + b = 0 with coef_[0, 0] and intercept_[0]."
@@ -53,7 +54,8 @@ def keep(answer):
         q[0, :2] = tau, 1 - tau  # a confidence equal to tau
         mask, pseudo_label = (np.asarray(part) for part in answer(q, tau))
         if mask.shape != (40,) or pseudo_label.shape != (40,):
-            return f"Both arrays should have one entry an example; yours have shapes {mask.shape} and {pseudo_label.shape}."
+            return (f"Both arrays should have one entry an example; yours have shapes {mask.shape} and "
+                    f"{pseudo_label.shape}.")
         if mask.dtype != bool:
             return "The mask should be boolean: the result of a comparison."
         truth = q.max(axis=1) >= tau

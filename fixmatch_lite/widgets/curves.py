@@ -4,7 +4,10 @@ import json
 import statistics
 
 from ..errors import FixMatchError
-from .base import Widget, escape, quantize, svg
+from .base import DATA_LIMIT, Widget, escape, quantize, svg
+
+
+CURVES = ("test_accuracy", "mask_rate", "pseudo_label_accuracy")
 
 
 class Threshold(Widget):
@@ -58,7 +61,12 @@ def recorded_grid():
     """
     from .. import runs
 
-    return runs.load_recorded("two_knobs")
+    grid = [{"tau": run.recipe.tau, "mu": run.recipe.mu, "seed": run.recipe.seed, "seconds": run.metrics[-1].seconds,
+             "steps": [m.step for m in run.metrics],
+             **{curve: [getattr(m, curve) for m in run.metrics] for curve in CURVES}}
+            for run in runs.list_runs(prefix="digits-grid-") if run.done]
+    alone = [runs.summarize(run)["test_accuracy"] for run in runs.list_runs(prefix="digits-supervised-") if run.done]
+    return grid, alone or None
 
 
 class TwoKnobs(Widget):
@@ -83,10 +91,8 @@ class TwoKnobs(Widget):
         runs = [dict(run) for run in runs]
         if not runs:
             raise FixMatchError("There are no runs to show; give at least one, or None for the recorded ones.")
-        curves = ("test_accuracy", "mask_rate", "pseudo_label_accuracy")
-        steps = quantize(max((run["steps"] for run in runs), key=len))
         for run in runs:
-            if any(len(run[c]) != len(run["steps"]) for c in curves):
+            if any(len(run[c]) != len(run["steps"]) for c in CURVES):
                 raise FixMatchError(f"The run tau={run['tau']}, mu={run['mu']}, seed={run['seed']} has lists of "
                                     "different lengths; give one value of each for every entry of steps.")
         taus, mus = sorted({float(r["tau"]) for r in runs}), sorted({int(r["mu"]) for r in runs})
@@ -95,27 +101,30 @@ class TwoKnobs(Widget):
             baseline = [float(b) for b in quantize(baseline)] if hasattr(baseline, "__len__") else [float(baseline)]
         # Thousandths are finer than any difference between two seeds, and a third of the size. Where a grid is too
         # large even so, every second evaluation is left out (the last one stays) until the page can carry it.
-        every = 1
+        longest, every = max(len(run["steps"]) for run in runs), 1
         while True:
+            lean = [self._lean(run, every) for run in runs]
+            steps = lean[0]["steps"]
+            for run in lean:  # nearly always all runs were evaluated at the same steps: said once
+                if run["steps"] == steps:
+                    del run["steps"]
             state = {"taus": taus, "mus": mus, "baseline": baseline, "tau": nearest(taus, tau, 0.95),
-                     "mu": nearest(mus, mu, 7), "runs": [self._lean(run, curves, every) for run in runs]}
-            if len(json.dumps(state, separators=(",", ":"))) < 55_000 or every >= len(steps):
+                     "mu": nearest(mus, mu, 7), "steps": list(steps), "runs": lean}
+            if len(json.dumps(state, separators=(",", ":"))) < 0.9 * DATA_LIMIT or every >= longest:
                 break
             every *= 2
         seeds = len({r["seed"] for r in runs})
         super().__init__(state, f"taus={len(taus)}, mus={len(mus)}, seeds={seeds}")
 
     @staticmethod
-    def _lean(run, curves, every):
+    def _lean(run, every):
         keep = list(range(len(run["steps"]) - 1, -1, -every))[::-1]
         thousandths = lambda v: None if v is None or v != v else round(1000 * float(v))
         lean = {"tau": float(run["tau"]), "mu": int(run["mu"]), "seed": int(run["seed"]),
                 "steps": [int(run["steps"][k]) for k in keep], "seconds": round(float(run.get("seconds") or 0))}
-        # What is reported is the median of the last evaluations, as everywhere in the book, from ALL of them.
-        tail = [float(v) for v in run["test_accuracy"][-20:]] if len(run["steps"]) >= 40 else \
-            [float(run["test_accuracy"][-1])]
-        lean["final"] = thousandths(statistics.median(tail))
-        return lean | {c: [thousandths(run[c][k]) for k in keep] for c in curves}
+        # Said of a run is the median of its last 20 evaluations, as by `runs.summarize`, before any is left out.
+        lean["final"] = thousandths(statistics.median(float(v) for v in run["test_accuracy"][-20:]))
+        return lean | {c: [thousandths(run[c][k]) for k in keep] for c in CURVES}
 
     def table(self):
         """The median final test accuracy of each (tau, mu) with runs, as a dictionary."""

@@ -1,5 +1,5 @@
 // The reader commits to a guess before the page tells; later the guess stands beside what was measured.
-import { start, h, prose, button, KEYS, newId, put, percent, fixed, slider, s } from "./kit.mjs";
+import { start, h, prose, button, KEYS, newId, put, fixed, slider } from "./kit.mjs";
 
 const PREFIX = "fixmatch-lite:guess:";
 // Storage may be forbidden (private windows, sandboxed frames): then the guess lives as long as the page.
@@ -48,9 +48,10 @@ function ask(root, model) {
     const local = { v: current };
     const listeners = [];
     const tiny = { get: () => local.v, set: (k, v) => { local.v = current = v; commit.disabled = false; listeners.forEach((f) => f()); }, on: (e, f) => listeners.push(f), save_changes() {} };
-    const control = slider(tiny, "v", { label: get("question"), min: low, max: high, step: get("step"), format: (v) => show(v, unit, digits) });
+    const control = slider(tiny, "v", { label: "Your guess", min: low, max: high, step: get("step"), format: (v) => show(v, unit, digits) });
     inputs.push(control.querySelector("input"));
-    form.append(control, h("div", { class: "fm-key" }, h("span", { text: show(low, unit) }), h("span", { text: "to" }), h("span", { text: show(high, unit) })));
+    form.append(h("fieldset", {}, h("legend", {}, prose(get("question"))), control,
+      h("div", { class: "fm-key", style: "justify-content:space-between;max-width:22rem", "aria-hidden": "true" }, h("span", { text: show(low, unit) }), h("span", { text: show(high, unit) }))));
   }
   const update = () => {
     const guess = recall(key);

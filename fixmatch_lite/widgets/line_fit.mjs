@@ -1,6 +1,6 @@
 // A scatter of students. The labeled ones can be dragged, any can be labeled or not, and the least-squares line
 // through the labeled ones follows. Lines of earlier draws stay as thin traces: their spread is the lesson.
-import { start, h, s, put, plot, axes, scale, mark, key, numbers, button, foot, fromLink, fixed, label, pointIn, KEYS } from "./kit.mjs";
+import { start, h, s, put, plot, axes, scale, mark, key, numbers, button, foot, fromLink, fixed, newId, pointIn, KEYS } from "./kit.mjs";
 import { random } from "./random.mjs";
 import { nice } from "./nice.mjs";
 
@@ -39,7 +39,7 @@ function render({ model, el }) {
     at = { x, y, back: (px, py) => [((px - left) / (right - left)) * xMax, ((bottom - py) / (bottom - top)) * yMax] };
     const step = nice(yMax), xStep = Math.max(1, Math.round(xMax / 6));
     const ticks = (to, by) => Array.from({ length: Math.floor(to / by) + 1 }, (_, k) => k * by);
-    const clip = `fm-clip-${Math.random().toString(36).slice(2)}`; // two widgets, two clips
+    const clip = newId(); // two widgets, two clips
     svg.append(s("clipPath", { id: clip }, s("rect", { x: left, y: top, width: right - left, height: bottom - top })),
       axes({ x, y, xTicks: ticks(xMax, xStep), yTicks: ticks(yMax, step), left, right, top, bottom, xLabel: get("xLabel"), yLabel: get("yLabel") }));
     const draw = (l, attributes) => s("line", { x1: x(0), y1: y(l.intercept), x2: x(xMax), y2: y(l.intercept + l.slope * xMax), ...attributes });

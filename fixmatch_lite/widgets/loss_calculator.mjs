@@ -30,7 +30,7 @@ const STYLE = `
 .fm-view > div:first-child { font-size: .84em; color: var(--fm-muted); }
 .fm-logits { display: grid; gap: .15rem .35rem; grid-auto-flow: column; grid-auto-columns: minmax(0, 1fr); grid-template-rows: auto auto auto; max-width: 17rem; }
 .fm-widget .fm-logits input { width: 100%; padding: .1rem .25rem; text-align: right; min-height: 34px; }
-.fm-logits span { font-size: .84em; } .fm-logits .fm-p { position: relative; padding: 0 .15rem; text-align: right; overflow: hidden; }
+.fm-logits span { font-size: .84em; } .fm-logits .fm-p { position: relative; padding: 0 .15rem 6px; text-align: right; overflow: hidden; }
 .fm-logits .fm-p::before { content: ""; position: absolute; inset: auto auto 0 0; height: 3px; width: calc(100% * var(--p)); background: currentColor; opacity: .75; }
 .fm-say { font-size: .9em; min-height: 1.4em; } .fm-formula { padding: .4rem .55rem; border-radius: 6px; border: 1px solid var(--fm-line); overflow-x: auto; line-height: 1.9; font-size: .95em; }
 .fm-formula span[data-b], .fm-formula span[data-t] { padding: .1rem .2rem; border-radius: 4px; white-space: nowrap; }
@@ -45,9 +45,9 @@ function render({ model, el }) {
   root.append(h("style", { text: STYLE }));
   const result = () => fixmatchLoss({ logits_x: get("logits_x"), y: get("y"), weak: get("weak"), strong: get("strong"), tau: get("tau"), lambda_u: get("lambda_u") });
   const out = numbers([["supervised", "loss_supervised", "fm-labeled"], ["unsupervised", "loss_unsupervised", "fm-kept"], ["total", "total", "fm-accuracy"]]);
-  root.append(h("div", { class: "fm-controls" }, slider(model, "tau", { label: "Threshold τ", min: 0, max: 1, step: 0.01 }), slider(model, "lambda_u", { label: "Weight λᵤ", min: 0, max: 5, step: 0.1, format: (v) => fixed(v, 1) })));
+  root.append(h("div", { class: "fm-controls" }, slider(model, "tau", { label: "Threshold τ", min: 0, max: 1, step: 0.01 }), slider(model, "lambda_u", { label: "Weight `lambda_u`", min: 0, max: 5, step: 0.1, format: (v) => fixed(v, 1) })));
   const formula = h("div", { class: "fm-formula", tabindex: 0, role: "region", "aria-label": "The sum" });
-  root.append(formula, h("div", { "aria-live": "polite", "aria-atomic": "false" }, out.list));
+  root.append(formula, h("div", { "aria-live": "polite" }, out.list), h("p", { class: "fm-note", text: `The unsupervised sum is divided by all ${get("weak").length}, kept or not.` }));
   let lit = null;
   const light = (t) => { lit = t; formula.querySelectorAll("[data-t]").forEach((n) => n.classList.toggle("fm-lit", n.dataset.t === lit)); };
 
@@ -103,7 +103,7 @@ function render({ model, el }) {
     const join = (list) => list.flatMap((node, k) => (k ? [" + ", node] : [node]));
     formula.replaceChildren("total = ", ...(xs.length > 1 ? [`1/${xs.length} (`, ...join(xs), ")"] : xs), ` + ${fixed(get("lambda_u"), 1)}${dot}1/${n} (`, ...join(us), ") = ", h("b", { class: "fm-accuracy", text: fixed(r.total, 4) }));
     light(lit);
-    out.set({ supervised: fixed(r.supervised, 4), unsupervised: `${fixed(r.unsupervised, 4)} (sum ÷ ${n}, kept or not)`, total: fixed(r.total, 4) });
+    out.set({ supervised: fixed(r.supervised, 4), unsupervised: fixed(r.unsupervised, 4), total: fixed(r.total, 4) });
     refresh();
   };
   for (const k of keys) model.on(`change:${k}`, update);

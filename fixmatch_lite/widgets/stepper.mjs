@@ -27,7 +27,7 @@ function render({ model, el }) {
   if (history.flips.length > 1) controls.append(select(model, "flip", { label: "Given labels", options: history.flips.map((text, k) => [k, text]) }));
   root.append(controls);
   const back = button("Back", () => put(model, "round", now() - 1)), next = button("Next round", () => put(model, "round", now() + 1), { class: "fm-main" });
-  const inside = h("div", { class: "fm-buttons" }, back, next);
+  const turn = h("div", { class: "fm-buttons" }, back, next);
   const lo = Math.floor(Math.min(...history.hours)), hi = Math.ceil(Math.max(...history.hours) * 1.02);
 
   const picture = plot(root, (w) => (w < 480 ? 300 : 320), (svg, W, H) => {
@@ -41,8 +41,9 @@ function render({ model, el }) {
       s("text", { x: left + 6, y: y(1) + 15, class: "fm-muted", text: `sure: ${yes}` }), s("text", { x: right - 6, y: y(0) - 6, "text-anchor": "end", class: "fm-muted", text: `sure: ${no}` }));
     for (const [t, text] of [[tau, "τ"], [1 - tau, "1 − τ"]]) svg.append(s("line", { x1: left, x2: right, y1: y(t), y2: y(t), stroke: "var(--fm-ink)", "stroke-dasharray": "5 3" }),
       s("text", { x: t === tau ? right : left + 6, y: t === tau ? y(t) + 15 : y(t) - 5, "text-anchor": t === tau ? "end" : "start", text }));
-    run().rounds.slice(0, now()).forEach((old) => old.boundary.forEach((b) => svg.append(s("line", { x1: x(b), x2: x(b), y1: top, y2: bottom, stroke: "var(--fm-edge)", opacity: 0.45 }))));
-    r.boundary.forEach((b) => svg.append(s("line", { x1: x(b), x2: x(b), y1: top, y2: bottom, stroke: "var(--fm-accuracy)", "stroke-width": 2.4 })));
+    const inside = (b) => b >= lo && b <= hi;
+    run().rounds.slice(0, now()).forEach((old) => old.boundary.filter(inside).forEach((b) => svg.append(s("line", { x1: x(b), x2: x(b), y1: top, y2: bottom, stroke: "var(--fm-edge)", opacity: 0.45 }))));
+    r.boundary.filter(inside).forEach((b) => svg.append(s("line", { x1: x(b), x2: x(b), y1: top, y2: bottom, stroke: "var(--fm-accuracy)", "stroke-width": 2.4 })));
     history.hours.forEach((v, i) => {
       const p = r.prediction[i] === 1 ? r.confidence[i] : 1 - r.confidence[i];
       svg.append(mark(j.status[i], x(v), y(p), j.status[i] === "dropped" ? 7 : 6));
@@ -50,7 +51,7 @@ function render({ model, el }) {
     });
     label(svg, `Round ${now()} of ${last()} at threshold ${fixed(tau, 2)}: ${j.kept} of ${j.unlabeled} unlabeled students carry a pseudo-label, ${j.wrong} of these are wrong; boundary at ${j.boundary.map((b) => fixed(b, 2)).join(", ") || "no place"}; ${j.right} of ${j.unlabeled} predicted right.`);
   });
-  root.append(inside, out.list, key([["labeled", "labeled"], ["kept", "kept, right"], ["wrong", "kept, wrong"], ["dropped", "dropped"]]));
+  root.append(turn, out.list, key([["labeled", "labeled"], ["kept", "kept, right"], ["wrong", "kept, wrong"], ["dropped", "dropped"]]));
   const refresh = foot(root, model, keys, () => {
     const r = run().rounds[now()], j = judge(history, run(), now());
     return { caption: "All students in this round", head: [history.x_label, "true", "predicted", "confidence", "status"],

@@ -70,7 +70,7 @@ body.vscode-dark .fm-widget {{ {_variables(DARK)} color-scheme: dark; }}
   margin-top: .4rem; border-top: 1px solid var(--fm-line); padding-top: .25rem; font-size: .88em; }
 .fm-foot details { flex: 1 1 auto; min-width: 0; max-width: 100%; }
 .fm-widget summary { cursor: pointer; color: var(--fm-ink); min-height: 32px; padding: .35rem 0; font-size: 1em; }
-.fm-foot button { border: 0; background: none; color: var(--fm-ink); text-decoration: underline; text-underline-offset: .16em;
+.fm-widget .fm-foot button { border: 0; background: none; color: var(--fm-ink); text-decoration: underline; text-underline-offset: .16em;
   padding: .2rem 0; min-height: 32px; font-size: 1em; }
 .fm-scroll { overflow: auto; max-height: 20rem; max-width: 100%; }
 .fm-widget table { border-collapse: collapse; font-size: .93em; margin: .2rem 0; width: auto; color: inherit; background: none; }
@@ -78,15 +78,18 @@ body.vscode-dark .fm-widget {{ {_variables(DARK)} color-scheme: dark; }}
   background: none; color: inherit; white-space: nowrap; }
 .fm-widget th { color: var(--fm-muted); font-weight: 600; }
 .fm-widget :is(th, td):first-child { text-align: left; padding-left: 0; }
-.fm-numbers { display: flex; flex-wrap: wrap; gap: .15rem 1.4rem; margin: .3rem 0; padding: 0; }
+.fm-wide > .fm-control { flex-basis: 100%; max-width: none; }
+.fm-numbers { display: flex; flex-wrap: wrap; gap: .15rem 1.4rem; margin: 0; padding: .3rem 0; }
 .fm-numbers > div { display: flex; gap: .4rem; align-items: baseline; }
-.fm-numbers dt, .fm-numbers dd { margin: 0; font-weight: 400; }
+/* Themes give lists margins of their own, with selectors stronger than any widget ought to write. */
+.fm-widget :is(dl, dt, dd, ul, li) { margin-block: 0 !important; margin-inline: 0 !important; padding: 0; }
+.fm-numbers dt { font-weight: 400; }
 .fm-numbers dt { color: var(--fm-muted); font-size: .9em; }
 .fm-numbers dd { font-weight: 640; }
 .fm-labeled { color: var(--fm-labeled-text); } .fm-kept { color: var(--fm-kept-text); }
 .fm-wrong { color: var(--fm-wrong-text); } .fm-accuracy { color: var(--fm-accuracy-text); } .fm-muted { color: var(--fm-muted); }
-.fm-key { display: flex; flex-wrap: wrap; gap: .1rem 1rem; font-size: .86em; color: var(--fm-muted); margin: .2rem 0; padding: 0; list-style: none; }
-.fm-key > li { display: flex; gap: .35rem; align-items: center; margin: 0; }
+.fm-key { display: flex; flex-wrap: wrap; gap: .1rem 1rem; font-size: .86em; color: var(--fm-muted); margin: 0; padding: .2rem 0; list-style: none; }
+.fm-key > li { display: flex; gap: .35rem; align-items: center; }
 .fm-widget .fm-key svg { width: 16px; height: 16px; flex: none; }
 .fm-hidden { position: absolute !important; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 .fm-widget fieldset { border: 0; padding: 0; margin: .3rem 0 .9rem; min-width: 0; }

@@ -3,6 +3,8 @@
 import { start, slider, plot, label, axes, scale, s, percent, fixed, numbers, foot, fromLink, key } from "./kit.mjs";
 import { nice } from "./nice.mjs";
 
+const LEFT = 44, RIGHT = 10; // margins of the picture
+
 // What tau keeps. An example whose confidence equals tau is kept, as in the paper.
 export function keep(confidence, correct, tau) {
   let kept = 0, wrong = 0, lost = 0;
@@ -31,9 +33,13 @@ function render({ model, el }) {
   const { up, down } = histogram(confidence, correct, low, bins);
   const most = Math.max(...up), deep = correct ? Math.max(1, ...down) : 0;
 
-  root.append(slider(model, "tau", { label: "Threshold τ on the confidence", min: low, max: 1, step: 0.01 }));
-  const picture = plot(root, correct ? 270 : 220, (svg, W, H) => {
-    const tau = get("tau"), left = 44, right = W - 8, top = 26, bottom = H - 40;
+  const control = slider(model, "tau", { label: "Threshold τ on the confidence", min: low, max: 1, step: 0.01 });
+  control.style.maxWidth = "none";
+  // The slider's thumb (20 px wide) runs exactly above the picture's axis.
+  Object.assign(control.querySelector("input").style, { marginLeft: `${LEFT - 10}px`, width: `calc(100% - ${LEFT + RIGHT - 20}px)` });
+  root.append(control);
+  const picture = plot(root, correct ? 280 : 230, (svg, W, H) => {
+    const tau = get("tau"), left = LEFT, right = W - RIGHT, top = 36, bottom = H - 40;
     const x = scale(low, 1, left, right);
     // One scale for both directions; a single wrong answer must stay visible.
     const share = correct ? Math.min(0.75, Math.max(0.5, most / (most + deep))) : 1;
@@ -52,8 +58,8 @@ function render({ model, el }) {
     up.forEach((n, k) => n && bar(k, n, 1, "kept"));
     down.forEach((n, k) => n && bar(k, n, -1, "wrong"));
     svg.append(s("line", { x1: left, x2: right, y1: zero, y2: zero, stroke: "var(--fm-ink)" }),
-      s("line", { x1: x(tau), x2: x(tau), y1: top - 8, y2: bottom, stroke: "var(--fm-ink)", "stroke-width": 1.6, "stroke-dasharray": "5 3" }),
-      s("text", { x: Math.min(x(tau) + (x(tau) > W - 80 ? -5 : 5), W), y: top - 1, "text-anchor": x(tau) > W - 80 ? "end" : "start", class: "fm-halo", text: `τ = ${fixed(tau, 2)}` }));
+      s("line", { x1: x(tau), x2: x(tau), y1: top - 14, y2: bottom, stroke: "var(--fm-ink)", "stroke-width": 1.6, "stroke-dasharray": "5 3" }),
+      s("text", { x: Math.min(x(tau) + (x(tau) > W - 80 ? -5 : 5), W), y: top - 4, "text-anchor": x(tau) > W - 80 ? "end" : "start", class: "fm-halo", text: `τ = ${fixed(tau, 2)}` }));
     label(svg, `Histogram of ${confidence.length} confidences. ${sentence()}`);
   });
   function sentence() {

@@ -19,7 +19,8 @@ class Playground(Widget):
         mu: unlabeled points in a batch for each labeled one.
         strength: of the strong augmentation; 1 is what the defaults were measured with.
         lambda_u: weight of the unsupervised term.
-        seed: of the points, the labels, the network and all draws.
+        seed: of the points, the labels, the network and all draws. The default shows a run near the medians of seeds
+            100 to 129 (labels only 83 %, pseudo-labels 84 %, FixMatch 97 %); its button "20 draws" shows the spread.
 
     Raises:
         FixMatchError: a value out of its range.
@@ -27,7 +28,7 @@ class Playground(Widget):
 
     module = "playground"
 
-    def __init__(self, shape="moons", labels=6, tau=0.9, mu=7, strength=1.0, lambda_u=1.0, seed=0):
+    def __init__(self, shape="moons", labels=6, tau=0.9, mu=7, strength=1.0, lambda_u=1.0, seed=100):
         if shape not in SHAPES:
             raise FixMatchError(f"There is no shape {shape!r}; choose one of {', '.join(SHAPES)}.")
         if labels % 2 or not 2 <= labels <= 20:

@@ -1,6 +1,6 @@
 // A recorded grid of runs over tau and mu. All seeds are drawn thin and their median thick: never the best one.
 // The data come in thousandths, which are finer than any difference between two seeds.
-import { start, h, s, put, plot, axes, scale, slider, median, percent, fixed, numbers, foot, fromLink, label, KEYS } from "./kit.mjs";
+import { start, h, s, put, plot, axes, scale, slider, median, percent, fixed, numbers, foot, fromLink, label, newId, KEYS } from "./kit.mjs";
 
 const CURVES = [["test_accuracy", "test accuracy", "accuracy"], ["mask_rate", "mask rate: share kept", "kept"], ["pseudo_label_accuracy", "pseudo-label accuracy of the kept", "labeled"]];
 
@@ -18,7 +18,7 @@ export function middle(runs, name) {
 
 const STYLE = `
 .fm-two { display: grid; grid-template-columns: minmax(0, 17rem) minmax(0, 1fr); gap: .4rem 1.2rem; align-items: start; }
-.fm-widget .fm-heat { border-collapse: separate; border-spacing: 3px; width: 100%; table-layout: fixed; font-size: .86em; margin: 0; }
+.fm-widget .fm-heat { border-collapse: separate; border-spacing: 3px; width: 100%; table-layout: fixed; font-size: .9em; margin: 0; }
 .fm-widget .fm-heat :is(th, td) { padding: 0; border: 0; text-align: center; } .fm-widget .fm-heat tbody th { text-align: right; padding-right: .3rem; }
 .fm-widget .fm-heat button, .fm-widget .fm-heat button[aria-pressed] { width: 100%; min-height: 36px; padding: 0; border: 1px solid transparent; font-weight: 400; color: var(--fm-ink);
   background: color-mix(in srgb, var(--fm-accuracy) calc(var(--v) * 48%), var(--fm-card)); }
@@ -26,7 +26,7 @@ const STYLE = `
 @media (max-width: 640px) { .fm-two { grid-template-columns: minmax(0, 1fr); } }`;
 
 function render({ model, el }) {
-  const root = start(el), get = (k) => model.get(k), runs = get("runs"), taus = get("taus"), mus = get("mus"), baseline = median(get("baseline") || []);
+  const root = start(el), get = (k) => model.get(k), runs = get("runs").map((r) => ({ ...r, steps: r.steps || get("steps") })), taus = get("taus"), mus = get("mus"), baseline = median(get("baseline") || []);
   fromLink(root, model, ["tau", "mu"]);
   root.append(h("style", { text: STYLE }));
   root.append(h("div", { class: "fm-controls" }, slider(model, "tau", { label: "Threshold τ", values: taus, format: (v) => String(v) }), slider(model, "mu", { label: "Unlabeled per labeled, μ", values: mus, format: String })));
@@ -42,25 +42,29 @@ function render({ model, el }) {
       cells.push([t, m, b]);
       return h("td", {}, b);
     })))));
-  const side = h("div", {}, h("p", { class: "fm-note", text: "Final test accuracy, %, median over seeds. Choose a cell." }), heat);
+  const side = h("div", {}, h("p", { class: "fm-note", text: "Test accuracy in %: median of the last 20 evaluations, then over seeds. Choose a cell." }), heat);
   const out = numbers([["final", "final test accuracy", "fm-accuracy"], ["range", "over the seeds"], ["kept", "mask rate at the end"], ["seconds", "training time"]]);
   side.append(out.list);
   const right = h("div", {});
   root.append(h("div", { class: "fm-two" }, side, right));
   const current = () => cell(runs, get("tau"), get("mu"));
-  const plots = CURVES.map(([name, title, color], k) => plot(right, k ? 128 : 178, (svg, W, H) => {
-    const own = current(), end = Math.max(...runs.flatMap((r) => r.steps)), left = 46, edge = W - 12, top = 24, bottom = H - (k === 2 ? 36 : 20);
-    // Accuracy is cut to the range that occurs; the two rates run from 0 to 1.
-    const bottomValue = name === "mask_rate" ? 0 : Math.floor(Math.min(...runs.flatMap((r) => r[name].filter((v) => v !== null)), baseline === null ? 1000 : baseline * 1000) / 100) / 10;
+  const plots = CURVES.map(([name, title, color], k) => plot(right, k ? 132 : 184, (svg, W, H) => {
+    const own = current(), end = Math.max(...runs.flatMap((r) => r.steps)), left = 46, edge = W - 12, top = 30, bottom = H - (k === 2 ? 36 : 20);
+    // The two accuracies are cut a little below where the lowest run ends: the differences are there, and the first
+    // steps fall below the picture.
+    const ends = runs.map((r) => (k ? r[name][r.steps.length - 1] : r.final)).filter((v) => v !== null);
+    const bottomValue = name === "mask_rate" ? 0 : Math.max(0, Math.floor((Math.min(...ends, k || baseline === null ? 1000 : baseline * 1000) - 50) / 100) / 10);
     const x = scale(0, end, left, edge), y = scale(bottomValue, 1, bottom, top), ticks = [];
     const gap = [0.1, 0.2, 0.25, 0.5].find((g) => (1 - bottomValue) / g <= (k ? 2.5 : 4.5)) || 0.5;
     for (let t = 1; t >= bottomValue - 1e-9; t -= gap) ticks.push(+t.toFixed(2));
     const xs = [0, 0.5, 1].map((f) => Math.round((f * end) / 10) * 10);
     svg.append(axes({ x, y, xTicks: xs, yTicks: ticks, left, right: edge, top, bottom, yLabel: title, xLabel: k === 2 ? "training step" : null, yFormat: (v) => percent(v), xFormat: k === 2 ? String : () => "" }));
+    const clip = newId();
+    svg.append(s("clipPath", { id: clip }, s("rect", { x: left, y: top - 2, width: edge - left + 2, height: bottom - top + 2 })));
     const path = (points) => points.reduce((d, [t, v], i) => (v === null ? d : d + (i && points[i - 1][1] !== null ? "L" : "M") + x(t).toFixed(1) + " " + y(v).toFixed(1)), "");
-    for (const r of own) svg.append(s("path", { d: path(r.steps.map((t, i) => [t, r[name][i] === null ? null : r[name][i] / 1000])), fill: "none", stroke: `var(--fm-${color})`, "stroke-width": 1, opacity: 0.5 }));
+    for (const r of own) svg.append(s("path", { d: path(r.steps.map((t, i) => [t, r[name][i] === null ? null : r[name][i] / 1000])), fill: "none", "clip-path": `url(#${clip})`, stroke: `var(--fm-${color})`, "stroke-width": 1, opacity: 0.5 }));
     const line = middle(own, name), tail = line[line.length - 1];
-    svg.append(s("path", { d: path(line), fill: "none", stroke: `var(--fm-${color})`, "stroke-width": 2.8, "stroke-dasharray": k === 2 ? "7 3" : null }));
+    svg.append(s("path", { d: path(line), fill: "none", "clip-path": `url(#${clip})`, stroke: `var(--fm-${color})`, "stroke-width": 2.8, "stroke-dasharray": k === 2 ? "7 3" : null }));
     if (!k && baseline !== null) svg.append(s("line", { x1: left, x2: edge, y1: y(baseline), y2: y(baseline), stroke: "var(--fm-ink)", "stroke-dasharray": "2 3" }),
       s("text", { x: edge, y: y(baseline) + 15, "text-anchor": "end", class: "fm-halo", text: `labels alone ${percent(baseline, 1)}` }));
     label(svg, `${title} against training steps for τ ${get("tau")}, μ ${get("mu")}, ${own.length} seeds. Median at the last step: ${percent(tail ? tail[1] : null, 1)}.`);

@@ -1,0 +1,630 @@
+"""The widgets: what Python puts into a page, and, in a headless Chromium, that moving a control gives Python's numbers."""
+
+import json
+import os
+import re
+import shutil
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import fixmatch_lite as fm
+from fixmatch_lite import widgets
+from fixmatch_lite.widgets import base, style
+
+FOLDER = Path(widgets.__file__).parent
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+TAUS, MUS = (0.0, 0.5, 0.95), (1, 4, 7)
+
+
+def some_confidences():
+    rng = np.random.default_rng(0)
+    confidence = np.round(1 - 0.7 * rng.beta(0.6, 2.5, 300), 3)
+    return confidence, rng.random(300) < confidence
+
+
+def some_runs(seeds=3, evaluations=30):
+    rng = np.random.default_rng(1)
+    steps = list(range(20, 20 * evaluations + 1, 20))
+    return [{"tau": tau, "mu": mu, "seed": seed, "steps": steps, "seconds": 10.0 + mu,
+             "test_accuracy": list(0.5 + 0.45 * rng.random(evaluations)), "mask_rate": list(rng.random(evaluations)),
+             "pseudo_label_accuracy": [None, *rng.random(evaluations - 1)]}
+            for tau in TAUS for mu in MUS for seed in range(seeds)]
+
+
+def some_rounds():
+    from sklearn.linear_model import LogisticRegression
+
+    split = fm.study_hours.split(seed=1, pass_mark=50)
+    runs = []
+    for tau in (0.6, 0.8):
+        for flip in (None, 0):
+            y = split.y.copy()
+            if flip is not None:
+                y[flip] = 1 - y[flip]
+            runs.append({"tau": tau, "flip": flip, "result": fm.self_training.self_train(
+                LogisticRegression(), split.x, y, split.u, tau=tau, u_true=split.u_true, revise=True)})
+    return split, runs
+
+
+QUIZ = [{"question": "What is `mask`?", "options": [
+    {"text": "1 where the confidence reaches τ", "right": True, "why": "The indicator."},
+    {"text": "The </script><!-- views", "right": False, "why": "No."}]},
+    {"question": "Two?", "options": [{"text": "yes", "right": False, "why": "So not."},
+                                     {"text": "no", "right": True, "why": "So."}]}]
+
+
+def one_of_each():
+    table = fm.study_hours.raw_table()
+    split, runs = some_rounds()
+    return {
+        "Threshold": widgets.Threshold(*some_confidences(), tau=0.9),
+        "LossCalculator": widgets.LossCalculator(),
+        "LineFit": widgets.LineFit(table.Hours, table.Scores, fm.study_hours.split(1).labeled_rows),
+        "SelfTrainingStepper": widgets.SelfTrainingStepper.record(split.x, split.y, split.u, split.u_true, runs),
+        "TwoKnobs": widgets.TwoKnobs(some_runs(), baseline=[0.7, 0.8, 0.75]),
+        "Guess": widgets.Guess("Better?", ["yes", "no"], key="choice"),
+        "GuessNumber": widgets.Guess("How many?", key="number", low=0, high=100, step=1, unit="%"),
+        "Reveal": widgets.Guess.reveal("choice", "no", why="It was so."),
+        "RevealNumber": widgets.Guess.reveal("number", 86.2, unit="%", digits=1),
+        "Quiz": widgets.Quiz(QUIZ),
+        "Playground": widgets.Playground(),
+    }
+
+
+# What Python makes -----------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def each():
+    return one_of_each()
+
+
+def test_the_same_widget_is_the_same_html_build_after_build(each):
+    for name, again in one_of_each().items():
+        assert again.to_html() == each[name].to_html(), name
+    assert widgets.Playground(seed=1).id != widgets.Playground(seed=2).id
+
+
+def test_a_widget_is_short_as_text_and_whole_as_html(each):
+    for name, widget in each.items():
+        bundle = widget._repr_mimebundle_()
+        assert len(bundle["text/plain"]) < 80 and "0x" not in bundle["text/plain"]
+        html = bundle["text/html"]
+        assert html.count("<figure") == html.count("</figure>") == html.count("<script>") == html.count("</script>") == 1
+        assert "<!--" not in html and re.search(r"<(p|table|svg|ol)", html), name
+        addresses = {a for a in re.findall(r"https?://[^\s\"'\\)]+", html)}
+        assert addresses <= {"http://www.w3.org/2000/svg"}, name
+        assert len(base.script_json(widget.state)) <= 60_000
+
+
+def test_every_front_end_is_one_module_when_bundled():
+    files = {path.stem for path in FOLDER.glob("*.mjs")}
+    entries = {c.module for c in (widgets.Guess, widgets.LineFit, widgets.LossCalculator, widgets.Playground, widgets.Quiz,
+                                  widgets.SelfTrainingStepper, widgets.Threshold, widgets.TwoKnobs)}
+    assert entries <= files
+    for name in entries:
+        source = base.bundle(name)
+        assert not re.search(r"^import\b", source, flags=re.M) and source.count("export default") == 1
+        names = re.findall(r"^(?:export )?(?:async )?(?:function|const|class) (\w+)", source, flags=re.M)
+        assert len(names) == len(set(names)), f"{name}: two modules use one name"
+
+
+def test_no_file_is_longer_than_a_reader_can_hold():
+    for path in [*FOLDER.glob("*.mjs"), *FOLDER.glob("*.py")]:
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 260, path.name
+
+
+def test_an_installed_module_has_every_front_end(root):
+    package_data = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    suffixes = {Path(pattern).suffix for pattern in package_data["fixmatch_lite.widgets"]}
+    assert {p.suffix for p in FOLDER.iterdir() if p.is_file()} <= suffixes | {".py"}
+
+
+def test_nothing_in_the_data_can_end_the_script():
+    text = base.script_json({"a": "</script><script>x<!-- </SCRIPT>", "b": "\u2028é"})
+    assert not re.search(r"</|<!--|<script", text, flags=re.I) and text.isascii()
+
+
+def test_data_are_short_and_never_more_than_a_page_can_carry():
+    assert base.quantize({"a": np.array([1 / 3, float("nan"), 2.0]), 1: np.float32(0.1)}) == \
+        {"a": [0.3333, None, 2], "1": 0.1}
+    with pytest.raises(fm.FixMatchError, match="fewer points"):
+        widgets.Threshold(np.linspace(0.1, 0.9, 20_000))
+
+
+def contrast(a, b):
+    def luminance(color):
+        parts = [int(color[k:k + 2], 16) / 255 for k in (1, 3, 5)]
+        return sum(w * (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4)
+                   for w, p in zip((0.2126, 0.7152, 0.0722), parts))
+    light, dark = sorted((luminance(a), luminance(b)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("colors", [style.LIGHT, style.DARK], ids=["light", "dark"])
+def test_text_and_marks_stand_out_from_the_card(colors):
+    for ground in ("card", "raised"):
+        for ink in ("ink", "muted", "labeled-text", "kept-text", "wrong-text", "accuracy-text"):
+            assert contrast(colors[ink], colors[ground]) >= 4.5, (ink, ground)
+        for mark in ("labeled", "kept", "dropped", "wrong", "accuracy", "edge"):
+            assert contrast(colors[mark], colors[ground]) >= 3, (mark, ground)
+
+
+def test_colors_are_those_of_the_figures():
+    from fixmatch_lite.plots import COLORS
+
+    assert {name: style.LIGHT[name] for name in COLORS} == COLORS
+
+
+def test_line_fit_is_least_squares():
+    table = fm.study_hours.raw_table()
+    rows = fm.study_hours.split(1).labeled_rows
+    widget = widgets.LineFit(table.Hours, table.Scores, rows)
+    slope, intercept = np.polyfit(table.Hours[rows], table.Scores[rows], 1)
+    assert widget.line() == pytest.approx((intercept, slope))
+    mask = np.isin(np.arange(25), rows)
+    assert widgets.LineFit(table.Hours, table.Scores, mask).state == widget.state
+    with pytest.raises(fm.FixMatchError, match="two labeled"):
+        widgets.LineFit(table.Hours, table.Scores, [3])
+
+
+def test_stepper_holds_what_self_training_did():
+    split, runs = some_rounds()
+    widget = widgets.SelfTrainingStepper.record(split.x, split.y, split.u, split.u_true, runs)
+    for run in runs:
+        held = widget.run(run["tau"], 0 if run["flip"] is None else 1)
+        assert len(held["rounds"]) == len(run["result"].rounds)
+        for seen, step in zip(held["rounds"], run["result"].rounds):
+            kept = [v is not None for v in seen["pseudo_label"]][5:]
+            assert kept == step.mask.tolist()
+            assert np.allclose(seen["confidence"][5:], step.confidence, atol=1e-3)
+            place = -step.classifier.intercept_[0] / step.classifier.coef_[0, 0]
+            # A boundary far beyond the last student is none that the picture could show.
+            hours = np.concatenate([split.x, split.u])
+            beyond = 0.1 * np.ptp(hours)
+            seen_in_picture = hours.min() - beyond < place < hours.max() + beyond
+            assert seen["boundary"] == ([pytest.approx(place, abs=0.01)] if seen_in_picture else [])
+    with pytest.raises(fm.FixMatchError, match="no run for tau"):
+        widgets.SelfTrainingStepper.record(split.x, split.y, split.u, split.u_true, runs[:3])
+
+
+def test_two_knobs_reports_the_median_of_the_last_twenty_evaluations():
+    runs = some_runs()
+    table = widgets.TwoKnobs(runs).table()
+    for (tau, mu), value in table.items():
+        own = [np.median(r["test_accuracy"][-20:]) for r in runs if r["tau"] == tau and r["mu"] == mu]
+        assert value == pytest.approx(np.median(own), abs=6e-4)
+    many = widgets.TwoKnobs([{**r, "seed": s} for r in some_runs(1, 200) for s in range(12)])
+    assert len(base.script_json(many.state)) <= 60_000 and many.state["steps"][-1] == 4000
+    with pytest.raises(fm.FixMatchError, match="lengths"):
+        widgets.TwoKnobs([{**runs[0], "mask_rate": [1]}])
+
+
+@pytest.mark.parametrize("make, says", [
+    (lambda: widgets.Guess("?", ["a", "b"]), "key"), (lambda: widgets.Guess("?", ["a"], key="k"), "two choices"),
+    (lambda: widgets.Guess("?", key="k", low=1), "range"), (lambda: widgets.Playground(shape="star"), "shape"),
+    (lambda: widgets.Playground(labels=3), "even"), (lambda: widgets.Threshold([1.2]), "between 0 and 1"),
+    (lambda: widgets.Threshold([0.2], [1, 0]), "one each"), (lambda: widgets.LossCalculator(y=[3]), "class number"),
+    (lambda: widgets.LossCalculator(logits_u_weak=[[1, 2, 3]]), "as many weak"),
+    (lambda: widgets.Quiz([{"question": "?", "options": [{"text": "a", "why": "b"}]}]), "one right"),
+    (lambda: widgets.Quiz([{"question": "?", "options": [{"text": "a", "right": True}]}]), "reason"),
+])
+def test_a_widget_that_cannot_be_says_what_to_do(make, says):
+    with pytest.raises(fm.FixMatchError, match=says):
+        make()
+
+
+def test_anywidget_has_the_same_front_end_and_hears_python():
+    live = widgets.Threshold(*some_confidences(), tau=0.9).anywidget()
+    heard = []
+    live.observe(lambda change: heard.append(change["new"]), "tau")
+    live.tau = 0.5
+    assert heard == [0.5] and live.get_state()["tau"] == 0.5 and "export default" in live._esm
+
+
+# In the browser --------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def chromium():
+    if CHROMIUM is None:
+        message = "no Chromium here (looked for chromium, chromium-browser, google-chrome)"
+        pytest.fail(message) if os.environ.get("FIXMATCH_LITE_NEEDS_BROWSER") else pytest.skip(message)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--disable-gpu", "--disable-background-networking"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture()
+def show(chromium, tmp_path):
+    """Open widgets in a page of their own, from the disk; at the end the page must have complained of nothing."""
+    contexts, complaints = [], []
+
+    def open_page(*shown, width=1000, height=900, motion="reduce", theme="light", query=""):
+        html = "".join(w if isinstance(w, str) else w.to_html() for w in shown)
+        path = tmp_path / "page.html"
+        path.write_text(f'<!doctype html><html lang="en" data-theme="{theme}"><meta charset="utf-8"><title>t</title>'
+                        f'<meta name="viewport" content="width=device-width">{html}</html>', encoding="utf-8")
+        context = chromium.new_context(viewport={"width": width, "height": height}, reduced_motion=motion)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda e: complaints.append(str(e)))
+        page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("request", lambda r: r.url.startswith(("file:", "blob:", "data:")) or complaints.append(r.url))
+        page.goto(path.as_uri() + query)
+        page.wait_for_function("[...document.querySelectorAll('figure')].every(f => f.querySelector('.fm-root'))", polling=50)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def number(text):
+    return float(re.search(r"[−-]?\d+(\.\d+)?", text)[0].replace("−", "-"))
+
+
+def value(page, name):
+    """The number that stands behind a name under the picture."""
+    row = page.locator(".fm-numbers > div", has=page.locator("dt", has_text=re.compile(f"^{re.escape(name)}")))
+    return row.first.locator("dd").inner_text()
+
+
+@pytest.mark.browser
+def test_threshold_keeps_what_python_keeps_by_key_and_by_mouse(show):
+    confidence, correct = some_confidences()
+    page = show(widgets.Threshold(confidence, correct, tau=0.9))
+    slider = page.get_by_role("slider", name="Threshold")
+
+    def same():
+        tau = float(slider.input_value())
+        kept = confidence >= tau
+        assert int(number(value(page, "kept"))) == kept.sum()
+        assert int(number(value(page, "wrong among"))) == (kept & ~correct).sum()
+        assert int(number(value(page, "right but"))) == (~kept & correct).sum()
+        assert f"{kept.sum()} of 300" in page.locator("svg[role=img]").first.get_attribute("aria-label")
+        return tau
+
+    seen = {same()}
+    slider.focus()
+    for key in ("ArrowLeft", "PageDown", "Home", "End"):
+        page.keyboard.press(key)
+        seen.add(same())
+    box = slider.bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.4, box["y"] + box["height"] / 2)
+    seen.add(same())
+    assert len(seen) >= 5
+    page.get_by_text("Show the numbers").click()
+    assert page.locator("tbody tr").count() >= 5
+
+
+@pytest.mark.browser
+def test_loss_calculator_equals_fixmatch_loss(show):
+    widget = widgets.LossCalculator()
+    page = show(widget)
+    x, y = torch.tensor(widget.state["logits_x"]), torch.tensor(widget.state["y"])
+    weak, strong = (torch.tensor(widget.state[k], dtype=torch.float64) for k in ("weak", "strong"))
+    tau, lambda_u = 0.95, 1.0
+
+    def same():
+        loss = fm.fixmatch_loss(x, y, weak, strong, tau=tau, lambda_u=lambda_u)
+        for name, expected in (("loss_supervised", loss.supervised), ("loss_unsupervised", loss.unsupervised),
+                               ("total", loss.total)):
+            assert number(value(page, name)) == pytest.approx(float(expected), abs=1e-4)
+        assert page.locator(".fm-example[data-on=kept]").count() == int(loss.mask.sum())
+
+    same()
+    weak[2, 1] = 7.5
+    page.get_by_label("weak view: logits, and q, example 3, logit of dog").fill("7.5")
+    same()
+    strong[0, 2] = -2.25
+    page.get_by_label("strong view: logits, and p, example 1, logit of fox").fill("-2.25")
+    same()
+    page.get_by_role("slider", name="Threshold").focus()
+    page.keyboard.press("End")
+    tau = 1.0
+    same()
+    page.keyboard.press("Home")
+    page.get_by_role("slider", name="Weight").focus()
+    page.keyboard.press("ArrowRight")
+    tau, lambda_u = 0.0, 1.1
+    same()
+    page.get_by_label("weak view: logits, and q, example 2, logit of cat").focus()
+    assert page.locator(".fm-lit").get_attribute("data-t") == "u1"
+
+
+@pytest.mark.browser
+def test_line_follows_a_dragged_student(show):
+    table = fm.study_hours.raw_table()
+    rows = [0, 6, 11]
+    page = show(widgets.LineFit(table.Hours, table.Scores, rows))
+
+    def students():
+        found = []
+        for text in page.locator("[data-student]").evaluate_all("all => all.map(p => p.getAttribute('aria-label'))"):
+            who, hours, marks = re.match(r"Student (\d+): ([\d.]+) hours, ([\d.]+) marks", text).groups()
+            found.append((int(who) - 1, float(hours), float(marks), "not labeled" not in text))
+        return found
+
+    def same(places=0.25):
+        on = [(a, b) for _, a, b, labeled in students() if labeled]
+        slope, intercept = np.polyfit(*zip(*on), 1)
+        assert number(value(page, "slope:")) == pytest.approx(slope, abs=places)
+        assert number(value(page, "at 0 hours")) == pytest.approx(intercept, abs=8 * places)
+        off = [(a, b) for _, a, b, labeled in students() if not labeled]
+        miss = np.mean([abs(b - intercept - slope * a) for a, b in off])
+        assert number(value(page, "mean miss")) == pytest.approx(miss, abs=0.1 + 2 * places)
+        return number(value(page, "slope:"))
+
+    first = same(0.006)
+    point = page.locator('[data-student="6"] circle').first.bounding_box()
+    x, y = point["x"] + point["width"] / 2, point["y"] + point["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x, y + 60, steps=4)
+    page.mouse.up()
+    dragged = same()
+    assert dragged < first - 0.5 and sum(s[3] for s in students()) == 3
+    page.locator('[data-student="6"]').focus()
+    for _ in range(5):
+        page.keyboard.press("Shift+ArrowUp")
+    assert same() > dragged + 0.5
+    page.locator('[data-student="9"]').focus()
+    page.keyboard.press("Enter")
+    assert sum(s[3] for s in students()) == 4
+    page.mouse.click(*[page.locator('[data-student="20"] circle').last.bounding_box()[k] + 4 for k in ("x", "y")])
+    assert sum(s[3] for s in students()) == 5
+    for count in (2, 3):
+        page.get_by_role("button", name="Three other students").click()
+        assert f"{count} lines" in value(page, "slopes seen")
+        assert sum(s[3] for s in students()) == 3
+        same(0.02)
+    page.get_by_role("button", name="Put all back").click()
+    assert same(0.006) == first
+
+
+@pytest.mark.browser
+def test_stepper_counts_what_python_counts(show):
+    split, runs = some_rounds()
+    page = show(widgets.SelfTrainingStepper.record(split.x, split.y, split.u, split.u_true, runs))
+
+    def same(tau, flip, number_of_round):
+        result = next(r for r in runs if r["tau"] == tau and r["flip"] == flip)["result"].rounds[number_of_round]
+        assert int(number(value(page, "pseudo-labels kept"))) == result.mask.sum()
+        wrong = (result.mask & (result.pseudo_label != split.u_true)).sum()
+        assert result.mask.sum() == 0 or int(number(value(page, "wrong among"))) == wrong
+        assert int(number(value(page, "unlabeled predicted"))) == (result.prediction == split.u_true).sum()
+
+    same(0.8, None, 0)
+    page.get_by_role("button", name="Next round").click()
+    same(0.8, None, 1)
+    page.get_by_role("slider", name="Threshold").focus()
+    page.keyboard.press("Home")
+    same(0.6, None, 1)
+    page.get_by_label("Given labels").select_option("1")
+    page.get_by_role("slider", name="Round").focus()
+    page.keyboard.press("End")
+    last = len(next(r for r in runs if r["tau"] == 0.6 and r["flip"] == 0)["result"].rounds) - 1
+    same(0.6, 0, last)
+    assert page.get_by_role("button", name="Next round").is_disabled()
+
+
+@pytest.mark.browser
+def test_two_knobs_shows_the_recorded_medians(show):
+    widget = widgets.TwoKnobs(some_runs(), baseline=[0.7, 0.8, 0.75])
+    page, table = show(widget), widget.table()
+    for key, at in ((None, (0.95, 7)), ("ArrowLeft", (0.5, 7)), ("Home", (0.0, 7))):
+        if key:
+            page.get_by_role("slider", name="Threshold").focus()
+            page.keyboard.press(key)
+        assert number(value(page, "final test")) == pytest.approx(100 * table[at], abs=0.06)
+    page.get_by_role("slider", name="Unlabeled per labeled").focus()
+    page.keyboard.press("Home")
+    assert number(value(page, "final test")) == pytest.approx(100 * table[0.0, 1], abs=0.06)
+    page.get_by_role("button", name="τ 0.5, μ 4").click()
+    assert number(value(page, "final test")) == pytest.approx(100 * table[0.5, 4], abs=0.06)
+    assert page.locator("button[aria-pressed=true]").count() == 1
+    labels = page.locator("svg[role=img]").evaluate_all("all => all.map(p => p.getAttribute('aria-label'))")
+    assert len(labels) == 3 and all("τ 0.5, μ 4, 3 seeds" in text for text in labels)
+    assert page.get_by_text("labels alone 75.0 %").is_visible()
+
+
+@pytest.mark.browser
+def test_a_guess_is_kept_and_shown_beside_the_answer(show):
+    page = show(*[one_of_each()[k] for k in ("Guess", "Reveal", "GuessNumber", "RevealNumber")])
+    reveal, reveal_number = page.locator("figure").nth(1), page.locator("figure").nth(3)
+    assert "nothing yet" in reveal.inner_text()
+    page.get_by_label("yes").check()
+    page.get_by_role("button", name="Keep my guess").first.click()
+    assert "yes ✗" in reveal.inner_text() and "no" in reveal.inner_text()
+    slider = page.get_by_label("Your guess")
+    slider.focus()
+    for _ in range(10):
+        page.keyboard.press("ArrowRight")
+    page.get_by_role("button", name="Keep my guess").click()
+    text = reveal_number.inner_text()
+    assert "60 %" in text and "86.2 %" in text and "26.2 %" in text
+    page.reload()
+    page.wait_for_selector("figure:nth-of-type(4) .fm-root")
+    assert "yes ✗" in reveal.inner_text() and "60 %" in reveal_number.inner_text()
+    page.get_by_role("button", name="Change it").first.click()
+    page.get_by_label("no", exact=True).check()
+    page.get_by_role("button", name="Keep my guess").first.click()
+    assert "no ✓" in reveal.inner_text()
+
+
+@pytest.mark.browser
+def test_quiz_gives_a_reason_for_every_option(show):
+    page = show(widgets.Quiz(QUIZ))
+    assert not page.get_by_text("The indicator.").is_visible()
+    page.get_by_label("The </script><!-- views").check()
+    assert page.get_by_text("Not so.").is_visible() and page.get_by_text("The indicator.").is_visible()
+    assert "0 of 1" in page.locator("p[aria-live]").inner_text()
+    page.get_by_label("1 where").focus()
+    page.keyboard.press("Space")
+    page.get_by_label("no", exact=True).check()
+    assert "2 of 2" in page.locator("p[aria-live]").inner_text()
+
+
+def accuracies(page, figure=0):
+    return [number(t) for t in page.locator("figure").nth(figure).locator(".fm-panel h4 b").all_inner_texts()]
+
+
+@pytest.mark.browser
+def test_playground_trains_by_itself_pauses_and_starts_again(show):
+    page = show(widgets.Playground(), motion="no-preference")
+    main = page.locator("button.fm-main").first
+    page.wait_for_function("document.querySelector('button.fm-main').textContent == 'Train on'", timeout=60_000)
+    finished = accuracies(page)
+    assert page.get_by_text("step 600", exact=True).is_visible() and finished[2] > finished[0]
+    page.get_by_role("button", name="Start again").click()
+    page.wait_for_timeout(300)
+    main.click()
+    assert main.inner_text() == "Train"
+    stopped = page.get_by_text(re.compile(r"^step \d+")).inner_text()
+    page.wait_for_timeout(200)
+    assert page.get_by_text(re.compile(r"^step \d+")).inner_text() == stopped
+    page.get_by_role("button", name="Step", exact=True).click()
+    assert number(page.get_by_text(re.compile(r"^step \d+")).inner_text()) == number(stopped) + 1
+    main.click()
+    page.wait_for_function("document.querySelector('button.fm-main').textContent == 'Train on'", timeout=60_000)
+    assert accuracies(page) == finished  # pauses change nothing: the same draws, the same result
+
+
+@pytest.mark.browser
+def test_playground_without_motion_asks_for_no_frames_and_obeys_its_sliders(show):
+    page = show("<script>window.frames_ = 0; const r = requestAnimationFrame; "
+                "window.requestAnimationFrame = (f) => { window.frames_++; return r(f); }</script>",
+                widgets.Playground(), widgets.Playground())
+    page.wait_for_function("[...document.querySelectorAll('.fm-key')].every(k => k.textContent.includes('step 600'))", timeout=60_000, polling=50)
+    assert accuracies(page, 0) == accuracies(page, 1) and page.evaluate("frames_") == 0
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")
+    assert len(ids) == len(set(ids))
+    figure = page.locator("figure").first
+    for label, key in (("Labels", "End"), ("Threshold", "Home"), ("Unlabeled ratio", "Home"), ("Strong view", "Home")):
+        before = figure.locator("canvas").nth(2).evaluate("c => c.toDataURL()")
+        figure.get_by_role("slider", name=label).focus()
+        page.keyboard.press(key)
+        page.wait_for_function("document.querySelector('figure button.fm-main').textContent == 'Train on'")
+        page.wait_for_function("before => document.querySelectorAll('figure canvas')[2].toDataURL() != before", arg=before, timeout=30_000)
+    figure.get_by_label("Shape of the data").select_option("split")
+    page.wait_for_function("document.querySelector('figure canvas').getAttribute('aria-label').includes('600 steps on groups')", timeout=60_000)
+    assert accuracies(page, 1) != accuracies(page, 0)
+    light = figure.locator("canvas").nth(2).evaluate("c => c.toDataURL()")
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    page.wait_for_function("light => document.querySelectorAll('figure canvas')[2].toDataURL() != light", arg=light)
+
+
+@pytest.mark.browser
+def test_playground_out_of_sight_stands_still(show):
+    page = show('<div style="height:3000px">far above</div>', widgets.Playground(), motion="no-preference")
+    page.wait_for_timeout(400)
+    early = page.locator(".fm-key").inner_text()
+    page.wait_for_timeout(600)
+    assert page.locator(".fm-key").inner_text() == early and "step 600" not in early
+    page.locator("canvas").first.scroll_into_view_if_needed()
+    page.wait_for_function("document.querySelector('.fm-key').textContent.includes('step 600')", timeout=60_000)
+
+
+CORE = """async ([source, job]) => {
+  const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+  return new Function("m", "return (" + job + ")(m)")(await import(url));
+}"""
+
+
+@pytest.mark.browser
+def test_playground_backpropagation_agrees_with_finite_differences(show):
+    page = show(widgets.Playground(), height=200)
+    worst = page.evaluate(CORE, [base.bundle("playground_core"), """({ Net }) => {
+      const net = new Net(16, 3, 1.5), loss = (c) => { const q = net.forward(0.4, -0.7); return -Math.log(c ? q : 1 - q); };
+      let worst = 0;
+      for (const c of [0, 1]) {
+        net.g.fill(0); net.backward(0.4, -0.7, c, 1);
+        const g = Float64Array.from(net.g);
+        for (let i = 0; i < net.size; i++) {
+          const old = net.p[i], e = 1e-2;
+          net.p[i] = old + e; const up = loss(c); net.p[i] = old - e; const down = loss(c); net.p[i] = old;
+          worst = Math.max(worst, Math.abs((up - down) / (2 * e) - g[i]));
+        }
+      }
+      return worst;
+    }"""])
+    assert worst < 1e-3
+
+
+@pytest.mark.browser
+def test_playground_tells_the_truth_over_seeds(show):
+    """FixMatch gains on two moons and loses where the groups mislead, in the median over seeds never used in tuning."""
+    page = show(widgets.Playground(), height=200)
+    page.set_default_timeout(120_000)
+    median = page.evaluate(CORE, [base.bundle("playground_core"), """({ makePoints, chooseLabeled, Learner, METHODS }) => {
+      const all = {};
+      for (const shape of ["moons", "split"]) all[shape] = METHODS.map((method) => {
+        const scores = [];
+        for (let seed = 100; seed < 111; seed++) {
+          const points = makePoints(shape, 200, seed);
+          const l = new Learner(method, points, chooseLabeled(points, 6, seed), { tau: 0.9, mu: 7, strength: 1, lambda_u: 1 }, seed);
+          while (l.step < 600) l.train();
+          scores.push(l.judge().accuracy);
+        }
+        return scores.sort((a, b) => a - b)[5];
+      });
+      return all;
+    }"""])
+    assert median["moons"][2] > median["moons"][0] + 0.05
+    assert median["split"][2] < median["split"][0] - 0.05
+
+
+@pytest.mark.browser
+def test_a_link_brings_the_state_back_and_nonsense_changes_nothing(show):
+    widget = widgets.Threshold(*some_confidences(), tau=0.9)
+    page = show(widget, query=f"#{widget.id}?tau=0.55")
+    assert page.get_by_role("slider", name="Threshold").input_value() == "0.55"
+    page.get_by_role("slider", name="Threshold").focus()
+    page.keyboard.press("End")
+    page.get_by_role("button", name="Copy link").click()
+    assert page.evaluate("location.hash") == f"#{widget.id}?tau=1"
+    page = show(widget, query=f"#{widget.id}?tau=%22x%22&conf=1&tau={{")
+    assert page.get_by_role("slider", name="Threshold").input_value() == "0.9"
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [320, 390, 1300])
+def test_every_widget_fits_any_screen_and_every_finger(show, width):
+    page = show(*one_of_each().values(), width=width, height=800)
+    page.wait_for_timeout(300)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    small = page.evaluate("""() => [...document.querySelectorAll('figure button, figure select, figure input[type=range], figure input[type=number], figure summary, figure .fm-choice')]
+        .filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 31.5).map(e => e.outerHTML.slice(0, 90))""")
+    assert small == []
+    tiny = page.evaluate("""() => [...document.querySelectorAll('figure *')].filter(e => e.checkVisibility() && e.tagName != 'STYLE'
+        && [...e.childNodes].some(n => n.nodeType == 3 && n.textContent.trim()) && parseFloat(getComputedStyle(e).fontSize) < 12)
+        .map(e => e.outerHTML.slice(0, 90) + getComputedStyle(e).fontSize)""")
+    assert tiny == []
+
+
+@pytest.mark.browser
+def test_every_control_has_a_name_and_keeps_its_keys_in_jupyterlab(show):
+    page = show(*one_of_each().values())
+    for control in page.locator("figure :is(input, select)").all():
+        assert control.get_attribute("data-lm-suppress-shortcuts") == "true"
+        assert control.evaluate("e => e.labels.length > 0 || Boolean(e.getAttribute('aria-label'))")
+    unnamed = page.evaluate("[...document.querySelectorAll('figure [role=img]')].filter(e => !(e.getAttribute('aria-label') || '').match(/\\d/)).length")
+    assert unnamed == 0
+    assert page.locator("figure output[aria-live=polite]").count() == page.locator("figure input[type=range]").count()
+
+
+@pytest.mark.browser
+def test_without_scripts_each_widget_is_still_worth_reading(chromium, tmp_path):
+    path = tmp_path / "page.html"
+    path.write_text("<!doctype html><meta charset=utf-8>" + "".join(w.to_html() for w in one_of_each().values()))
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    assert all(len(text.split()) >= 3 for text in page.locator("figure").all_inner_texts())
+    assert page.locator("figure svg[role=img]").count() >= 4
+    context.close()
