@@ -75,7 +75,7 @@ def train(
     mu: Annotated[Optional[int], option("Unlabeled images for every labeled one (7).", METHOD)] = None,
     tau: Annotated[Optional[float], option("Confidence that a pseudo-label needs (0.95).", METHOD)] = None,
     lambda_u: Annotated[Optional[float], option("Weight of the unsupervised loss (1.0).", METHOD)] = None,
-    lr: Annotated[Optional[float], option("Learning rate at the start (0.03; digits 0.1).", METHOD)] = None,
+    lr: Annotated[Optional[float], option("Learning rate at the start (0.03; digits 0.2).", METHOD)] = None,
     seed: Annotated[int, option("Decides weights, batches, augmentation and the labeled set (0).")] = 0,
     device: Device = None,
     precision: Annotated[Optional[str], option("auto, float32, bfloat16 or float16 (auto).")] = None,

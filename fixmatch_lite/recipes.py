@@ -101,7 +101,7 @@ def _rules(r):
 _CHANGES = {
     "cifar10": {},
     "folder": {"labels": None, "steps": 20_000, "eval_every": 500},
-    "digits": {"labels": 40, "batch_size": 32, "steps": 1000, "lr": 0.1, "depth": 10, "width": 1, "ema_decay": 0.99,
+    "digits": {"labels": 40, "batch_size": 32, "steps": 1000, "lr": 0.2, "depth": 10, "width": 1, "ema_decay": 0.99,
                "bn_momentum": 0.1, "probability": 1.0, "fill": 0, "cutout": 0.25, "eval_every": 20},
 }
 

@@ -113,7 +113,7 @@ def test_every_front_end_is_one_module_when_bundled():
 
 def test_no_file_is_longer_than_a_reader_can_hold():
     for path in [*FOLDER.glob("*.mjs"), *FOLDER.glob("*.py")]:
-        assert len(path.read_text(encoding="utf-8").splitlines()) <= 260, path.name
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 255, path.name
 
 
 def test_an_installed_module_has_every_front_end(root):
@@ -247,7 +247,7 @@ def show(chromium, tmp_path):
         html = "".join(w if isinstance(w, str) else w.to_html() for w in shown)
         path = tmp_path / "page.html"
         path.write_text(f'<!doctype html><html lang="en" data-theme="{theme}"><meta charset="utf-8"><title>t</title>'
-                        f'<meta name="viewport" content="width=device-width">{html}</html>', encoding="utf-8")
+                        f'<meta name="viewport" content="width=device-width"><body style="margin: 8px 16px">{html}</html>', encoding="utf-8")
         context = chromium.new_context(viewport={"width": width, "height": height}, reduced_motion=motion)
         contexts.append(context)
         page = context.new_page()
@@ -299,6 +299,7 @@ def test_threshold_keeps_what_python_keeps_by_key_and_by_mouse(show):
     seen.add(same())
     assert len(seen) >= 5
     page.get_by_text("Show the numbers").click()
+    page.locator("tbody tr").first.wait_for()
     assert page.locator("tbody tr").count() >= 5
 
 

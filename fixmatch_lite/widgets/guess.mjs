@@ -5,74 +5,144 @@ const PREFIX = "fixmatch-lite:guess:";
 // Storage may be forbidden (private windows, sandboxed frames): then the guess lives as long as the page.
 const memory = (globalThis.fmGuesses ||= {});
 export function recall(key) {
-  try { const text = localStorage.getItem(PREFIX + key); if (text) return JSON.parse(text); } catch { /* see above */ }
+  try {
+    const text = localStorage.getItem(PREFIX + key);
+    if (text) return JSON.parse(text);
+  } catch {
+    /* see above */
+  }
   return memory[key] ?? null;
 }
 export function keepGuess(key, guess) {
   memory[key] = guess;
-  try { guess === null ? localStorage.removeItem(PREFIX + key) : localStorage.setItem(PREFIX + key, JSON.stringify(guess)); } catch { /* see above */ }
+  try {
+    guess === null ? localStorage.removeItem(PREFIX + key) : localStorage.setItem(PREFIX + key, JSON.stringify(guess));
+  } catch {
+    /* see above */
+  }
   dispatchEvent(new CustomEvent("fm-guess", { detail: key }));
 }
 
-const show = (value, unit, digits) => (typeof value === "number"
-  ? (digits === null || digits === undefined ? String(value) : fixed(value, digits)) + (unit ? " " + unit : "") : String(value));
+const show = (value, unit, digits) =>
+  typeof value === "number"
+    ? (digits === null || digits === undefined ? String(value) : fixed(value, digits)) + (unit ? " " + unit : "")
+    : String(value);
 
 function ask(root, model) {
-  const get = (k) => model.get(k), choices = get("choices"), key = get("key");
+  const get = (k) => model.get(k),
+    choices = get("choices"),
+    key = get("key");
   const committed = h("p", { "aria-live": "polite" });
   const form = h("div", {});
   let current = null;
-  const commit = button("Keep my guess", () => {
-    if (current === null) return;
-    keepGuess(key, current);
-    put(model, "guess", current);
+  const commit = button(
+    "Keep my guess",
+    () => {
+      if (current === null) return;
+      keepGuess(key, current);
+      put(model, "guess", current);
+      update();
+    },
+    { class: "fm-main" },
+  );
+  const again = button("Change it", () => {
+    keepGuess(key, null);
+    put(model, "guess", null);
     update();
-  }, { class: "fm-main" });
-  const again = button("Change it", () => { keepGuess(key, null); put(model, "guess", null); update(); });
+  });
   const inputs = [];
   if (choices) {
     const name = newId();
     const set = h("fieldset", {}, h("legend", {}, prose(get("question"))));
     choices.forEach((text) => {
-      const input = h("input", { type: "radio", name, ...KEYS, onchange: () => { current = text; commit.disabled = false; } });
+      const input = h("input", {
+        type: "radio",
+        name,
+        ...KEYS,
+        onchange: () => {
+          current = text;
+          commit.disabled = false;
+        },
+      });
       input.value = text;
       inputs.push(input);
       set.append(h("label", { class: "fm-choice" }, input, h("span", {}, prose(text))));
     });
     form.append(set);
   } else {
-    const unit = get("unit"), low = get("low"), high = get("high");
+    const unit = get("unit"),
+      low = get("low"),
+      high = get("high");
     current = (low + high) / 2;
     const digits = (String(get("step")).split(".")[1] || "").length;
     current = +(low + Math.round((current - low) / get("step")) * get("step")).toFixed(digits);
     const local = { v: current };
     const listeners = [];
-    const tiny = { get: () => local.v, set: (k, v) => { local.v = current = v; commit.disabled = false; listeners.forEach((f) => f()); }, on: (e, f) => listeners.push(f), save_changes() {} };
-    const control = slider(tiny, "v", { label: "Your guess", min: low, max: high, step: get("step"), format: (v) => show(v, unit, digits) });
+    const tiny = {
+      get: () => local.v,
+      set: (k, v) => {
+        local.v = current = v;
+        commit.disabled = false;
+        listeners.forEach((f) => f());
+      },
+      on: (e, f) => listeners.push(f),
+      save_changes() {},
+    };
+    const control = slider(tiny, "v", {
+      label: "Your guess",
+      min: low,
+      max: high,
+      step: get("step"),
+      format: (v) => show(v, unit, digits),
+    });
     inputs.push(control.querySelector("input"));
-    form.append(h("fieldset", {}, h("legend", {}, prose(get("question"))), control,
-      h("div", { class: "fm-key", style: "justify-content:space-between;max-width:22rem", "aria-hidden": "true" }, h("span", { text: show(low, unit) }), h("span", { text: show(high, unit) }))));
+    form.append(
+      h(
+        "fieldset",
+        {},
+        h("legend", {}, prose(get("question"))),
+        control,
+        h(
+          "div",
+          { class: "fm-key", style: "justify-content:space-between;max-width:22rem", "aria-hidden": "true" },
+          h("span", { text: show(low, unit) }),
+          h("span", { text: show(high, unit) }),
+        ),
+      ),
+    );
   }
   const update = () => {
     const guess = recall(key);
-    commit.hidden = guess !== null; again.hidden = guess === null;
+    commit.hidden = guess !== null;
+    again.hidden = guess === null;
     commit.disabled = Boolean(choices) && current === null;
     for (const input of inputs) {
       input.disabled = guess !== null;
-      if (choices) { if (guess !== null) input.checked = input.value === guess; } else if (guess !== null) { input.value = guess; }
+      if (choices) {
+        if (guess !== null) input.checked = input.value === guess;
+      } else if (guess !== null) {
+        input.value = guess;
+      }
     }
     if (guess !== null) current = guess;
-    committed.textContent = guess === null ? (get("note") || "There is no score. It is kept in this browser only.")
-      : `Your guess: ${show(guess, get("unit"))}. Read on to see.`;
+    committed.textContent =
+      guess === null
+        ? get("note") || "There is no score. It is kept in this browser only."
+        : `Your guess: ${show(guess, get("unit"))}. Read on to see.`;
   };
   root.append(form, h("div", { class: "fm-buttons" }, commit, again), committed);
   committed.className = "fm-note";
-  addEventListener("fm-guess", (e) => { if (e.detail === key) update(); });
+  addEventListener("fm-guess", (e) => {
+    if (e.detail === key) update();
+  });
   update();
 }
 
 function reveal(root, model) {
-  const get = (k) => model.get(k), answer = get("answer"), unit = get("unit"), digits = get("digits");
+  const get = (k) => model.get(k),
+    answer = get("answer"),
+    unit = get("unit"),
+    digits = get("digits");
   const body = h("div", { "aria-live": "polite" });
   const update = () => {
     const guess = recall(get("key"));
@@ -80,13 +150,25 @@ function reveal(root, model) {
     const numeric = typeof answer === "number";
     const off = numeric && typeof guess === "number" ? Math.abs(guess - answer) : null;
     const right = guess === null ? null : numeric ? null : guess === answer;
-    body.replaceChildren(h("dl", { class: "fm-numbers" },
-      line("You guessed", guess === null ? "nothing yet" : show(guess, unit) + (right === null ? "" : right ? " ✓" : " ✗"), right === false ? "fm-wrong" : right ? "fm-kept" : ""),
-      line(numeric ? "Measured" : "What happened", show(answer, unit, digits), "fm-accuracy"),
-      off === null ? null : line("Apart by", show(off, unit, digits ?? 2))), get("why") ? h("p", {}, prose(get("why"))) : null);
+    body.replaceChildren(
+      h(
+        "dl",
+        { class: "fm-numbers" },
+        line(
+          "You guessed",
+          guess === null ? "nothing yet" : show(guess, unit) + (right === null ? "" : right ? " ✓" : " ✗"),
+          right === false ? "fm-wrong" : right ? "fm-kept" : "",
+        ),
+        line(numeric ? "Measured" : "What happened", show(answer, unit, digits), "fm-accuracy"),
+        off === null ? null : line("Apart by", show(off, unit, digits ?? 2)),
+      ),
+      get("why") ? h("p", {}, prose(get("why"))) : null,
+    );
   };
   root.append(body);
-  addEventListener("fm-guess", (e) => { if (e.detail === get("key")) update(); });
+  addEventListener("fm-guess", (e) => {
+    if (e.detail === get("key")) update();
+  });
   update();
 }
 

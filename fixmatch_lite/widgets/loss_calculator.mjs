@@ -3,20 +3,29 @@
 import { start, h, put, KEYS, slider, fixed, foot, fromLink, numbers, button } from "./kit.mjs";
 
 export function softmax(z) {
-  const m = Math.max(...z), e = z.map((v) => Math.exp(v - m)), t = e.reduce((a, b) => a + b, 0);
+  const m = Math.max(...z),
+    e = z.map((v) => Math.exp(v - m)),
+    t = e.reduce((a, b) => a + b, 0);
   return e.map((v) => v / t);
 }
-const crossEntropy = (z, c) => { const m = Math.max(...z); return m + Math.log(z.reduce((a, v) => a + Math.exp(v - m), 0)) - z[c]; };
+const crossEntropy = (z, c) => {
+  const m = Math.max(...z);
+  return m + Math.log(z.reduce((a, v) => a + Math.exp(v - m), 0)) - z[c];
+};
 const mean = (v) => v.reduce((a, b) => a + b, 0) / v.length;
 
 // Equations 3 and 4 of the paper. The unsupervised mean runs over all unlabeled examples, kept or not.
 export function fixmatchLoss({ logits_x, y, weak, strong, tau, lambda_u }) {
   const rows = weak.map((z, b) => {
-    const q = softmax(z), confidence = Math.max(...q), pseudoLabel = q.indexOf(confidence), mask = confidence >= tau ? 1 : 0;
+    const q = softmax(z),
+      confidence = Math.max(...q),
+      pseudoLabel = q.indexOf(confidence),
+      mask = confidence >= tau ? 1 : 0;
     const loss = crossEntropy(strong[b], pseudoLabel);
     return { q, confidence, pseudoLabel, mask, loss, p: softmax(strong[b]) };
   });
-  const supervised = mean(logits_x.map((z, b) => crossEntropy(z, y[b]))), unsupervised = mean(rows.map((r) => r.mask * r.loss));
+  const supervised = mean(logits_x.map((z, b) => crossEntropy(z, y[b]))),
+    unsupervised = mean(rows.map((r) => r.mask * r.loss));
   return { rows, supervised, unsupervised, total: supervised + lambda_u * unsupervised, px: logits_x.map(softmax) };
 }
 
@@ -39,69 +48,177 @@ const STYLE = `
 @media (max-width: 560px) { .fm-example { grid-template-columns: minmax(0, 1fr); } .fm-logits { max-width: none; } .fm-widget .fm-logits input { min-height: 40px; } }`;
 
 function render({ model, el }) {
-  const root = start(el), get = (k) => model.get(k), names = get("classNames");
-  const keys = ["tau", "lambda_u", "logits_x", "weak", "strong"], first = Object.fromEntries(keys.map((k) => [k, structuredClone(get(k))]));
+  const root = start(el),
+    get = (k) => model.get(k),
+    names = get("classNames");
+  const keys = ["tau", "lambda_u", "logits_x", "weak", "strong"],
+    first = Object.fromEntries(keys.map((k) => [k, structuredClone(get(k))]));
   fromLink(root, model, keys);
   root.append(h("style", { text: STYLE }));
-  const result = () => fixmatchLoss({ logits_x: get("logits_x"), y: get("y"), weak: get("weak"), strong: get("strong"), tau: get("tau"), lambda_u: get("lambda_u") });
-  const out = numbers([["supervised", "loss_supervised", "fm-labeled"], ["unsupervised", "loss_unsupervised", "fm-kept"], ["total", "total", "fm-accuracy"]]);
-  root.append(h("div", { class: "fm-controls" }, slider(model, "tau", { label: "Threshold τ", min: 0, max: 1, step: 0.01 }), slider(model, "lambda_u", { label: "Weight `lambda_u`", min: 0, max: 5, step: 0.1, format: (v) => fixed(v, 1) })));
+  const result = () =>
+    fixmatchLoss({
+      logits_x: get("logits_x"),
+      y: get("y"),
+      weak: get("weak"),
+      strong: get("strong"),
+      tau: get("tau"),
+      lambda_u: get("lambda_u"),
+    });
+  const out = numbers([
+    ["supervised", "loss_supervised", "fm-labeled"],
+    ["unsupervised", "loss_unsupervised", "fm-kept"],
+    ["total", "total", "fm-accuracy"],
+  ]);
+  root.append(
+    h(
+      "div",
+      { class: "fm-controls" },
+      slider(model, "tau", { label: "Threshold τ", min: 0, max: 1, step: 0.01 }),
+      slider(model, "lambda_u", { label: "Weight `lambda_u`", min: 0, max: 5, step: 0.1, format: (v) => fixed(v, 1) }),
+    ),
+  );
   const formula = h("div", { class: "fm-formula", tabindex: 0, role: "region", "aria-label": "The sum" });
-  root.append(formula, h("div", { "aria-live": "polite" }, out.list), h("p", { class: "fm-note", text: `The unsupervised sum is divided by all ${get("weak").length}, kept or not.` }));
+  root.append(
+    formula,
+    h("div", { "aria-live": "polite" }, out.list),
+    h("p", { class: "fm-note", text: `The unsupervised sum is divided by all ${get("weak").length}, kept or not.` }),
+  );
   let lit = null;
-  const light = (t) => { lit = t; formula.querySelectorAll("[data-t]").forEach((n) => n.classList.toggle("fm-lit", n.dataset.t === lit)); };
+  const light = (t) => {
+    lit = t;
+    formula.querySelectorAll("[data-t]").forEach((n) => n.classList.toggle("fm-lit", n.dataset.t === lit));
+  };
 
   // Three logits of one view, and under each the probability they come to.
   const view = (key, b, title) => {
-    const grid = h("div", { class: "fm-logits" }), shares = [];
+    const grid = h("div", { class: "fm-logits" }),
+      shares = [];
     names.forEach((name, c) => {
-      const input = h("input", { type: "number", step: 0.5, ...KEYS, "aria-label": `${title}, example ${b + 1}, logit of ${name}` });
+      const input = h("input", {
+        type: "number",
+        step: 0.5,
+        ...KEYS,
+        "aria-label": `${title}, example ${b + 1}, logit of ${name}`,
+      });
       input.value = get(key)[b][c];
       input.addEventListener("input", () => {
         const v = Number.isFinite(input.valueAsNumber) ? Math.max(-50, Math.min(50, input.valueAsNumber)) : 0;
-        put(model, key, get(key).map((row, k) => (k === b ? row.map((old, j) => (j === c ? v : old)) : row)));
+        put(
+          model,
+          key,
+          get(key).map((row, k) => (k === b ? row.map((old, j) => (j === c ? v : old)) : row)),
+        );
       });
       shares.push(h("span", { class: "fm-p" }));
       grid.append(h("span", { class: "fm-muted", text: name }), input, shares[c]);
     });
-    const refresh = (p) => { shares.forEach((node, c) => { node.textContent = fixed(p[c], 3); node.style.setProperty("--p", p[c]); });
-      grid.querySelectorAll("input").forEach((input, c) => { if (document.activeElement !== input) input.value = get(key)[b][c]; }); };
+    const refresh = (p) => {
+      shares.forEach((node, c) => {
+        node.textContent = fixed(p[c], 3);
+        node.style.setProperty("--p", p[c]);
+      });
+      grid.querySelectorAll("input").forEach((input, c) => {
+        if (document.activeElement !== input) input.value = get(key)[b][c];
+      });
+    };
     return { node: h("div", { class: "fm-view" }, h("div", { text: title }), grid), refresh };
   };
-  const watch = (card, t) => { for (const e of ["focusin", "pointerenter"]) card.addEventListener(e, () => light(t)); for (const e of ["focusout", "pointerleave"]) card.addEventListener(e, () => light(null)); };
+  const watch = (card, t) => {
+    for (const e of ["focusin", "pointerenter"]) card.addEventListener(e, () => light(t));
+    for (const e of ["focusout", "pointerleave"]) card.addEventListener(e, () => light(null));
+  };
   const batch = h("div", { class: "fm-batch" });
   const labeled = get("logits_x").map((_, b) => {
-    const a = view("logits_x", b, "labeled: logits, and p"), text = h("p", { class: "fm-say" });
-    const card = h("div", { class: "fm-example", "data-on": "labeled", role: "group", "aria-label": `Labeled example ${b + 1}` }, h("b", { text: `x ${b + 1}` }), a.node, h("div", { class: "fm-view" }, h("div", { text: `its label y: ${names[get("y")[b]]}` }), text));
+    const a = view("logits_x", b, "labeled: logits, and p"),
+      text = h("p", { class: "fm-say" });
+    const card = h(
+      "div",
+      { class: "fm-example", "data-on": "labeled", role: "group", "aria-label": `Labeled example ${b + 1}` },
+      h("b", { text: `x ${b + 1}` }),
+      a.node,
+      h("div", { class: "fm-view" }, h("div", { text: `its label y: ${names[get("y")[b]]}` }), text),
+    );
     watch(card, `x${b}`);
     batch.append(card);
     return { a, text };
   });
   const cards = get("weak").map((_, b) => {
-    const a = view("weak", b, "weak view: logits, and q"), c = view("strong", b, "strong view: logits, and p"), left = h("p", { class: "fm-say" }), right = h("p", { class: "fm-say" });
-    a.node.append(left); c.node.append(right);
-    const card = h("div", { class: "fm-example", role: "group", "aria-label": `Unlabeled example ${b + 1}` }, h("b", { text: `u ${b + 1}` }), a.node, c.node);
+    const a = view("weak", b, "weak view: logits, and q"),
+      c = view("strong", b, "strong view: logits, and p"),
+      left = h("p", { class: "fm-say" }),
+      right = h("p", { class: "fm-say" });
+    a.node.append(left);
+    c.node.append(right);
+    const card = h(
+      "div",
+      { class: "fm-example", role: "group", "aria-label": `Unlabeled example ${b + 1}` },
+      h("b", { text: `u ${b + 1}` }),
+      a.node,
+      c.node,
+    );
     watch(card, `u${b}`);
     batch.append(card);
     return { a, c, left, right, card };
   });
-  root.append(batch, h("div", { class: "fm-buttons" }, button("Put the logits back", () => { for (const k of keys) model.set(k, structuredClone(first[k])); model.save_changes(); })));
-  const refresh = foot(root, model, keys, () => ({ caption: "The unlabeled examples", head: ["example", "confidence", "pseudo_label", "mask", "cross-entropy", "adds to the mean"],
-    rows: result().rows.map((r, b) => [`u ${b + 1}`, fixed(r.confidence, 4), names[r.pseudoLabel], r.mask, fixed(r.loss, 4), fixed((r.mask * r.loss) / get("weak").length, 4)]) }));
+  root.append(
+    batch,
+    h(
+      "div",
+      { class: "fm-buttons" },
+      button("Put the logits back", () => {
+        for (const k of keys) model.set(k, structuredClone(first[k]));
+        model.save_changes();
+      }),
+    ),
+  );
+  const refresh = foot(root, model, keys, () => ({
+    caption: "The unlabeled examples",
+    head: ["example", "confidence", "pseudo_label", "mask", "cross-entropy", "adds to the mean"],
+    rows: result().rows.map((r, b) => [
+      `u ${b + 1}`,
+      fixed(r.confidence, 4),
+      names[r.pseudoLabel],
+      r.mask,
+      fixed(r.loss, 4),
+      fixed((r.mask * r.loss) / get("weak").length, 4),
+    ]),
+  }));
   const update = () => {
-    const r = result(), n = r.rows.length, dot = " · ";
-    labeled.forEach(({ a, text }, b) => { a.refresh(r.px[b]); const name = names[get("y")[b]]; text.textContent = `−log p(${name}) = ${fixed(-Math.log(r.px[b][get("y")[b]]), 4)}`; });
+    const r = result(),
+      n = r.rows.length,
+      dot = " · ";
+    labeled.forEach(({ a, text }, b) => {
+      a.refresh(r.px[b]);
+      const name = names[get("y")[b]];
+      text.textContent = `−log p(${name}) = ${fixed(-Math.log(r.px[b][get("y")[b]]), 4)}`;
+    });
     cards.forEach(({ a, c, left, right, card }, b) => {
-      const row = r.rows[b], name = names[row.pseudoLabel];
-      a.refresh(row.q); c.refresh(row.p);
+      const row = r.rows[b],
+        name = names[row.pseudoLabel];
+      a.refresh(row.q);
+      c.refresh(row.p);
       card.dataset.on = row.mask ? "kept" : "dropped";
-      left.replaceChildren(`confidence ${fixed(row.confidence, 4)} ${row.mask ? "≥" : "<"} τ: `, h("b", { class: row.mask ? "fm-kept" : "fm-muted", text: row.mask ? `▲ kept, “${name}”` : "○ dropped" }));
+      left.replaceChildren(
+        `confidence ${fixed(row.confidence, 4)} ${row.mask ? "≥" : "<"} τ: `,
+        h("b", { class: row.mask ? "fm-kept" : "fm-muted", text: row.mask ? `▲ kept, “${name}”` : "○ dropped" }),
+      );
       right.textContent = `−log p(${name}) = ${fixed(row.loss, 4)}${row.mask ? "" : ", not counted"}`;
     });
-    const xs = labeled.map((_, b) => h("span", { "data-t": `x${b}`, class: "fm-labeled", text: fixed(-Math.log(r.px[b][get("y")[b]]), 3) }));
-    const us = r.rows.map((row, b) => h("span", { "data-t": `u${b}`, class: row.mask ? "fm-kept" : "fm-off", text: `${row.mask}${dot}${fixed(row.loss, 3)}` }));
+    const xs = labeled.map((_, b) =>
+      h("span", { "data-t": `x${b}`, class: "fm-labeled", text: fixed(-Math.log(r.px[b][get("y")[b]]), 3) }),
+    );
+    const us = r.rows.map((row, b) =>
+      h("span", { "data-t": `u${b}`, class: row.mask ? "fm-kept" : "fm-off", text: `${row.mask}${dot}${fixed(row.loss, 3)}` }),
+    );
     const join = (list) => list.flatMap((node, k) => (k ? [" + ", node] : [node]));
-    formula.replaceChildren("total = ", ...(xs.length > 1 ? [`1/${xs.length} (`, ...join(xs), ")"] : xs), ` + ${fixed(get("lambda_u"), 1)}${dot}1/${n} (`, ...join(us), ") = ", h("b", { class: "fm-accuracy", text: fixed(r.total, 4) }));
+    formula.replaceChildren(
+      "total = ",
+      ...(xs.length > 1 ? [`1/${xs.length} (`, ...join(xs), ")"] : xs),
+      ` + ${fixed(get("lambda_u"), 1)}${dot}1/${n} (`,
+      ...join(us),
+      ") = ",
+      h("b", { class: "fm-accuracy", text: fixed(r.total, 4) }),
+    );
     light(lit);
     out.set({ supervised: fixed(r.supervised, 4), unsupervised: fixed(r.unsupervised, 4), total: fixed(r.total, 4) });
     refresh();

@@ -7,15 +7,25 @@ export function score(items, chosen) {
 }
 
 function render({ model, el }) {
-  const items = model.get("items"), root = start(el);
+  const items = model.get("items"),
+    root = start(el);
   const total = h("p", { class: "fm-note", "aria-live": "polite" });
   const blocks = items.map((item, q) => {
     const name = newId();
     const set = h("fieldset", {}, h("legend", {}, items.length > 1 ? `${q + 1}. ` : null, prose(item.question)));
     const rows = item.options.map((option, k) => {
       const why = h("p", { class: "fm-why", hidden: true, id: newId() });
-      const input = h("input", { type: "radio", name, ...KEYS, "aria-describedby": why.id,
-        onchange: () => { const chosen = [...model.get("chosen")]; chosen[q] = k; put(model, "chosen", chosen); } });
+      const input = h("input", {
+        type: "radio",
+        name,
+        ...KEYS,
+        "aria-describedby": why.id,
+        onchange: () => {
+          const chosen = [...model.get("chosen")];
+          chosen[q] = k;
+          put(model, "chosen", chosen);
+        },
+      });
       set.append(h("label", { class: "fm-choice" }, input, h("span", {}, prose(option.text))), why);
       return { input, why, option };
     });
@@ -25,16 +35,29 @@ function render({ model, el }) {
   root.append(total);
   const update = () => {
     const chosen = model.get("chosen");
-    blocks.forEach((rows, q) => rows.forEach(({ input, why, option }, k) => {
-      const open = chosen[q] !== null;
-      input.checked = chosen[q] === k;
-      why.hidden = !open;
-      // The chosen option's reason comes with a verdict; the others follow in a quieter voice.
-      why.replaceChildren(...(open ? [h("strong", { class: option.right ? "fm-kept" : "fm-wrong", text: option.right ? "✓ Right. " : k === chosen[q] ? "✗ Not so. " : "✗ " }),
-        h("span", { class: k === chosen[q] ? "" : "fm-muted" }, prose(option.why))] : []));
-    }));
+    blocks.forEach((rows, q) =>
+      rows.forEach(({ input, why, option }, k) => {
+        const open = chosen[q] !== null;
+        input.checked = chosen[q] === k;
+        why.hidden = !open;
+        // The chosen option's reason comes with a verdict; the others follow in a quieter voice.
+        why.replaceChildren(
+          ...(open
+            ? [
+                h("strong", {
+                  class: option.right ? "fm-kept" : "fm-wrong",
+                  text: option.right ? "✓ Right. " : k === chosen[q] ? "✗ Not so. " : "✗ ",
+                }),
+                h("span", { class: k === chosen[q] ? "" : "fm-muted" }, prose(option.why)),
+              ]
+            : []),
+        );
+      }),
+    );
     const done = chosen.filter((c) => c !== null).length;
-    total.textContent = done ? `${score(items, chosen)} of ${done} answered right` + (done < items.length ? `; ${items.length - done} to go.` : ".") : "Choose an answer; every option comes with a reason.";
+    total.textContent = done
+      ? `${score(items, chosen)} of ${done} answered right` + (done < items.length ? `; ${items.length - done} to go.` : ".")
+      : "Choose an answer; every option comes with a reason.";
   };
   model.on("change:chosen", update);
   update();

@@ -1,0 +1,153 @@
+// How the playground looks: its styles, and one panel drawn on a canvas from what its network says of the plane.
+const X = 1.9,
+  Y = 1.5,
+  COLS = 52,
+  ROWS = 41; // the window of the plane, and the raster it is judged on
+export const STYLE = `
+.fm-panels { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: .7rem; margin: 0 0 .2rem; }
+.fm-panel { min-width: 0; } .fm-panel h4 { font: inherit; font-weight: 640; margin: 0 0 .15rem; display: flex; justify-content: space-between; gap: .4rem; }
+.fm-panel h4 b { font-weight: 700; color: var(--fm-accuracy-text); } .fm-panel canvas { width: 100%; border: 1px solid var(--fm-line); border-radius: 6px; aspect-ratio: ${X} / ${Y}; }
+.fm-panel p { font-size: .86em; margin: .15rem 0 0; min-height: 1.4em; }
+.fm-strip[hidden] { display: none; } .fm-widget .fm-strip svg { height: 30px; } .fm-strip p { min-height: 0; }
+.fm-narrow .fm-bar button { padding: .2rem .55rem; } .fm-narrow .fm-bar .fm-control { flex: 1 1 9rem; }
+.fm-tabs { display: none; gap: .3rem; margin: 0 0 .35rem; } .fm-widget .fm-tabs button { flex: 1 1 0; min-width: 0; padding: .2rem .1rem; white-space: normal; line-height: 1.15; font-size: .88em; }
+.fm-narrow .fm-tabs { display: flex; } .fm-narrow .fm-panel h4 { display: none; } .fm-narrow .fm-panels { grid-template-columns: minmax(0, 1fr); } .fm-narrow .fm-panel:not([data-shown]) { display: none; }
+.fm-bar { display: flex; flex-wrap: wrap; gap: .4rem .6rem; align-items: center; justify-content: space-between; } .fm-bar .fm-control { flex: 0 1 11rem; }
+.fm-bar label { position: absolute; clip-path: inset(50%); } .fm-bar .fm-control { display: block; }
+.fm-sliders .fm-control { flex-basis: 7.5rem; } .fm-sliders input[type="range"] { height: 32px; }`;
+
+export function readColors(root) {
+  const style = getComputedStyle(root),
+    probe = document.createElement("canvas").getContext("2d", { willReadFrequently: true }),
+    get = (n) => style.getPropertyValue(`--fm-${n}`).trim();
+  const rgb = (color) => {
+    probe.fillStyle = color;
+    probe.fillRect(0, 0, 1, 1);
+    return [...probe.getImageData(0, 0, 1, 1).data];
+  };
+  const dark = rgb(get("card"))[0] < 128;
+  return {
+    ink: get("ink"),
+    labeled: get("labeled"),
+    kept: get("kept"),
+    wrong: get("wrong"),
+    dropped: get("dropped"),
+    card: get("card"),
+    paper: rgb(get("card")),
+    // Two quiet tints that are none of the book's five colors; they differ in lightness too.
+    tint: dark
+      ? [
+          [48, 44, 76],
+          [70, 61, 34],
+        ]
+      : [
+          [216, 210, 238],
+          [249, 236, 198],
+        ],
+    letter: dark ? "#14181D" : "#FFFFFF",
+  };
+}
+
+export function paint(view, learner, colors) {
+  const { canvas, raster, judged } = view,
+    field = (view.field ||= new Float32Array(COLS * ROWS)),
+    { net, points, labeled, options } = learner;
+  const W = canvas.clientWidth,
+    H = (W * Y) / X,
+    dpr = Math.min(2, devicePixelRatio || 1);
+  if (canvas.width !== Math.round(W * dpr)) {
+    canvas.width = Math.round(W * dpr);
+    canvas.height = Math.round(H * dpr);
+  }
+  raster.width = COLS;
+  raster.height = ROWS;
+  const g = canvas.getContext("2d"),
+    soft = raster.getContext("2d"),
+    image = soft.createImageData(COLS, ROWS);
+  for (let r = 0, i = 0; r < ROWS; r++)
+    for (let c = 0; c < COLS; c++, i++) {
+      const q = (field[i] = net.forward(-X + (2 * X * c) / (COLS - 1), Y - (2 * Y * r) / (ROWS - 1)));
+      const tint = colors.tint[q >= 0.5 ? 1 : 0],
+        sure = Math.max(q, 1 - q);
+      const a = sure >= options.tau ? 1 : 0.55 * ((sure - 0.5) / Math.max(0.01, options.tau - 0.5)); // full where it is sure enough
+      for (let k = 0; k < 3; k++) image.data[4 * i + k] = colors.paper[k] + a * (tint[k] - colors.paper[k]);
+      image.data[4 * i + 3] = 255;
+    }
+  soft.putImageData(image, 0, 0);
+  g.setTransform(dpr, 0, 0, dpr, 0, 0);
+  const cw = W / (COLS - 1),
+    ch = H / (ROWS - 1);
+  g.drawImage(raster, -cw / 2, -ch / 2, W + cw, H + ch);
+  // The boundary: where the two classes are equally likely, along the raster's cells.
+  g.strokeStyle = colors.ink;
+  g.lineWidth = 1.6;
+  g.beginPath();
+  for (let r = 0; r + 1 < ROWS; r++)
+    for (let c = 0; c + 1 < COLS; c++) {
+      const i = r * COLS + c,
+        v = [field[i] - 0.5, field[i + 1] - 0.5, field[i + COLS + 1] - 0.5, field[i + COLS] - 0.5],
+        cut = [];
+      for (let e = 0; e < 4; e++) {
+        const a = v[e],
+          b = v[(e + 1) % 4];
+        if (a < 0 === b < 0) continue;
+        const t = a / (a - b);
+        cut.push(
+          [
+            [c + t, r],
+            [c + 1, r + t],
+            [c + 1 - t, r + 1],
+            [c, r + 1 - t],
+          ][e],
+        );
+      }
+      for (let k = 0; k + 1 < cut.length; k += 2) {
+        g.moveTo(cut[k][0] * cw, cut[k][1] * ch);
+        g.lineTo(cut[k + 1][0] * cw, cut[k + 1][1] * ch);
+      }
+    }
+  g.stroke();
+  const at = (i) => [((points.x[2 * i] + X) / (2 * X)) * W, ((Y - points.x[2 * i + 1]) / (2 * Y)) * H],
+    u = Math.max(2.4, W / 95);
+  for (let i = 0; i < points.n; i++) {
+    const [x, y] = at(i),
+      status = learner.method === "supervised" ? 0 : judged.status[i];
+    g.beginPath();
+    if (status === 1) {
+      g.fillStyle = colors.kept;
+      g.moveTo(x, y - 1.2 * u);
+      g.lineTo(x + 1.15 * u, y + 0.9 * u);
+      g.lineTo(x - 1.15 * u, y + 0.9 * u);
+      g.fill();
+    } else if (status === 2) {
+      g.strokeStyle = colors.wrong;
+      g.lineWidth = 2;
+      g.moveTo(x - u, y - u);
+      g.lineTo(x + u, y + u);
+      g.moveTo(x + u, y - u);
+      g.lineTo(x - u, y + u);
+      g.stroke();
+    } else {
+      g.strokeStyle = colors.dropped;
+      g.lineWidth = 1.1;
+      g.arc(x, y, 0.75 * u, 0, 7);
+      g.stroke();
+    }
+  }
+  const size = Math.max(7.5, W / 32);
+  g.textAlign = "center";
+  g.textBaseline = "middle";
+  g.font = `700 ${1.25 * size}px system-ui, sans-serif`;
+  for (const i of labeled) {
+    const [x, y] = at(i);
+    g.beginPath();
+    g.arc(x, y, size, 0, 7);
+    g.fillStyle = colors.labeled;
+    g.fill();
+    g.strokeStyle = colors.card;
+    g.lineWidth = 1.5;
+    g.stroke();
+    g.fillStyle = colors.letter;
+    g.fillText("AB"[points.y[i]], x, y + 0.5);
+  }
+}
