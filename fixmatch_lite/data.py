@@ -47,7 +47,7 @@ class SemiSupervisedData:
 
     @property
     def labeled_hash(self):
-        """Fingerprint of the labeled set: the first 16 hexadecimal digits of the indices' SHA-256."""
+        """The first 16 hexadecimal digits of the SHA-256 of the labeled indices, by which runs name a labeled set."""
         return labeled_hash(self.labeled_indices)
 
     def to(self, device):

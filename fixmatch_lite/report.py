@@ -4,7 +4,7 @@ import platform
 
 import torch
 
-from .training import autocast_dtype, choose_device
+from .devices import autocast_dtype, choose_device
 from .version import __version__
 
 

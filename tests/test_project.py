@@ -195,6 +195,15 @@ def test_files_of_the_module_are_short(project_files):
     assert not long
 
 
+def test_reference_lists_every_public_module():
+    inner = {"__init__", "__main__", "version", "files", "progress", "terminal"}
+    folder = ROOT / "fixmatch_lite"
+    modules = {path.stem for path in folder.glob("*.py")} - inner
+    modules |= {path.parent.name for path in folder.glob("*/__init__.py")}
+    listed = re.findall(r"automodule:: fixmatch_lite\.(\w+)", (ROOT / "book" / "api.md").read_text())
+    assert sorted(listed) == sorted(modules)
+
+
 # The project's files ---------------------------------------------------------------------------------------------
 
 def test_no_machine_and_no_registry_is_named(project_files):

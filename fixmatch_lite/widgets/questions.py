@@ -1,5 +1,8 @@
 """Guess first, check afterwards: questions whose answers stay in the reader's own browser. Used in every chapter."""
 
+import json
+from importlib import resources
+
 from ..errors import FixMatchError
 from .base import Widget, escape
 
@@ -70,7 +73,8 @@ class Quiz(Widget):
 
     Args:
         items: a list of ``{"question": str, "options": [{"text": str, "right": bool, "why": str}, ...]}``, with one
-            right option each. Plain text; `code` in backticks.
+            right option each (plain text; `code` in backticks), or the name of a chapter whose questions come with the
+            module, so that a notebook's cell does not show the answers.
 
     Raises:
         FixMatchError: an item with another number of right options than one, or an option without a reason.
@@ -79,6 +83,8 @@ class Quiz(Widget):
     module = "quiz"
 
     def __init__(self, items):
+        if isinstance(items, str):
+            items = json.loads((resources.files("fixmatch_lite.exercises") / f"{items}.json").read_text("utf-8"))
         clean = []
         for number, item in enumerate(items, 1):
             options = [{"text": str(o["text"]), "right": bool(o.get("right", False)), "why": str(o.get("why", ""))}
