@@ -1,4 +1,4 @@
-"""CIFAR-10 straight from its archive (Krizhevsky 2009). Taught in part IV.
+"""CIFAR-10 straight from its archive (Krizhevsky 2009).
 
 60,000 color photographs of 32 by 32 pixels in ten classes, 50,000 to train and 10,000 to test.
 The archive holds Python pickles, and a pickle may run code while it is read. So two locks: nothing

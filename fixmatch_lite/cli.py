@@ -1,7 +1,6 @@
 """The command ``fixmatch-lite``: train, evaluate, compare and download without writing Python.
 
-Taught in part V. Nothing here trains: the commands call `load_data`, `recipe` and `runs.record`, as
-a notebook does. torch is imported by the commands that need it, so that ``--help`` comes at once.
+Nothing here trains: the commands call `load_data`, `recipe` and `runs.record`, as a notebook does.
 """
 
 from __future__ import annotations
@@ -89,7 +88,7 @@ def train(
     import fixmatch_lite as fm
 
     from .files import write_atomically
-    from .terminal import Table, print_result, speaker
+    from .terminal import Table, print_result, speaker, stopped
 
     say = speaker(quiet)
     given = dict(labels=labels, flip=flip, steps=steps, batch_size=batch_size, mu=mu, tau=tau, lambda_u=lambda_u,
@@ -117,7 +116,7 @@ def train(
                 write_atomically(out / SOURCE, json.dumps(source) + "\n")
             table.row(metrics)
     except KeyboardInterrupt:
-        print("\n" + _stopped(out, recipe, sys.argv[1:]), file=sys.stderr)
+        print("\n" + stopped(out, recipe, sys.argv[1:]), file=sys.stderr)
         raise typer.Exit(130) from None
     print_result(fm.runs.summarize(out), out)
 
@@ -233,21 +232,6 @@ def _default_out(recipe, resume):
         out = first.with_name(f"{first.name}-{number}")
     _check_out(out, resume)
     return out
-
-
-def _stopped(out, recipe, began_as):
-    """What to say after Ctrl-C: how far the run is kept, and the command that goes on with it."""
-    from . import runs
-
-    try:
-        kept = runs.load(out).metrics[-1].step
-    except (ValueError, IndexError):
-        kept = 0
-    again = [word for word in began_as if word != "--resume"]
-    if not any(word == "--out" or word.startswith("--out=") for word in again):
-        again += ["--out", str(out)]
-    return (f"Stopped; the run is kept up to step {kept:,} of {recipe.steps:,}. "
-            f"Go on with: fixmatch-lite {shlex.join([*again, '--resume'])}")
 
 
 def main():

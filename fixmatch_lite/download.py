@@ -1,6 +1,6 @@
 """Bring a large file to this machine once, whole, and byte for byte the right one.
 
-Taught in part IV (real images). The archive of CIFAR-10 is 170 MB, its home has served
+The archive of CIFAR-10 is 170 MB, its home has served
 50 to 85 kB/s since June 2026, and a lecture room shares one line. So a file that is already
 there is used, several mirrors are tried in turn, a broken download goes on where it stopped,
 and nothing gets its final name before its checksum has been seen.

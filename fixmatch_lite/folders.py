@@ -1,6 +1,6 @@
 """Your own pictures: ``train/<class>/…``, ``test/<class>/…``, and ``unlabeled/`` if you have it.
 
-Taught in part V. The training loop wants one uint8 tensor, all images of one size and one number
+The training loop wants one uint8 tensor, all images of one size and one number
 of channels. Folders of pictures are seldom like that, so the size and the channels are found by
 looking, said aloud (logger ``fixmatch_lite``), and every picture is brought to them.
 """

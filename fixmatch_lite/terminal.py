@@ -1,7 +1,4 @@
-"""What the command line prints: the table of a training run, its result, the list of runs, and one-line errors.
-
-Taught in part V, together with `cli`.
-"""
+"""What the command line prints: the table of a training run, its result, the list of runs, and one-line errors."""
 
 from __future__ import annotations
 
@@ -87,3 +84,18 @@ def sentence(error):
     if isinstance(error, OSError) and error.filename is not None:
         return f"Error: Cannot use {error.filename} ({error.strerror}): check the path and its permissions.", 1
     return None
+
+
+def stopped(out, recipe, began_as):
+    """What to say after Ctrl-C: how far the run is kept, and the command that goes on with it."""
+    from . import runs
+
+    try:
+        kept = runs.load(out).metrics[-1].step
+    except (ValueError, IndexError):
+        kept = 0
+    again = [word for word in began_as if word != "--resume"]
+    if not any(word == "--out" or word.startswith("--out=") for word in again):
+        again += ["--out", str(out)]
+    return (f"Stopped; the run is kept up to step {kept:,} of {recipe.steps:,}. "
+            f"Go on with: fixmatch-lite {shlex.join([*again, '--resume'])}")
