@@ -222,7 +222,7 @@ def test_sliders_answer_to_the_mouse_and_the_picture_follows(visit, name):
                 numbers.add(state["numbers"])
                 pictures.add(state["pictures"])
             assert len(numbers) > 1, f"slider {i + 1} of {figure.get_attribute('id')}"
-        if sliders.count():
+        if pictures and pictures != {""}:  # a question asked with a slider has no picture
             assert len(pictures) > 1, f"the picture of {figure.get_attribute('id')} never changes"
     assert page.complaints == []
 
