@@ -27,11 +27,12 @@ setup: $(STAMP)  ## make .venv and install the module, the book's tools and the 
 book: $(STAMP)  ## run every notebook and build the book, then say where it is
 	@$(BIN)/python tools/build_book.py
 
+# Two at a time, a file (a notebook) to each, and one thread each: torch's threads in both would fight for the cores.
 test: book  ## run everything: units, notebooks, the built book, the browser
-	@$(BIN)/python -m pytest --nbval-lax --nbval-current-env tests notebooks
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env tests notebooks
 
 unit: $(STAMP)  ## run the module's own tests only (no book, no notebooks, no browser)
-	@$(BIN)/python -m pytest tests --ignore=tests/test_book.py --ignore=tests/test_browser.py
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests --ignore=tests/test_book.py --ignore=tests/test_browser.py
 
 lab: $(STAMP)  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir=notebooks
