@@ -7,13 +7,14 @@ Source: Sohn et al. 2020 (FixMatch), section 2.3 and the released code; Cubuk et
 DeVries and Taylor 2017 (Cutout). Taught in: chapter 3.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import Callable
 
 import torch
 
 from .errors import FixMatchError
-from .operations import GRAY, OPERATIONS, apply
+from .operations import GRAY, OPERATIONS, apply, apply_each, cover
 
 
 def _uniform(n, generator, device):
@@ -150,24 +151,30 @@ class RandAugment:
         """One layer's draws: the operation's number (-1: none) and its magnitude, each ``(n,)``."""
         chosen = _integers(len(self.operations), n, generator, device)
         level = _uniform(n, generator, device)
-        level = (1 + (9 * level).floor()).clamp_(max=9) if self.preset.discrete else 10 * level
         on = _uniform(n, generator, device) < self.probability
-        sign = torch.where(_uniform(n, generator, device) < 0.5, -1.0, 1.0)
-        table = torch.stack([self.preset.magnitude(name, level, side) * (sign if name in _SIGNED else 1)
-                             for name in self.operations])
-        return torch.where(on, chosen, -1), table.gather(0, chosen[None])[0]
+        plus = _uniform(n, generator, device) >= 0.5
+        signed, magnitudes = self._tables(side, device)
+        if self.preset.discrete:
+            magnitude = magnitudes[chosen, (9 * level).long().clamp_(max=8)]
+        else:
+            magnitude = self._magnitudes(10 * level, side).gather(0, chosen[None])[0]
+        return torch.where(on, chosen, -1), torch.where(signed[chosen] & ~plus, -magnitude, magnitude)
+
+    def _magnitudes(self, level, side):
+        """For each operation its magnitudes at these levels, ``(operations, levels)``."""
+        return torch.stack([self.preset.magnitude(name, level, side) for name in self.operations])
+
+    @functools.lru_cache(maxsize=8)
+    def _tables(self, side, device):
+        """Whether each operation has two directions, and its magnitudes at the levels 1 … 9."""
+        signed = torch.tensor([name in _SIGNED for name in self.operations], device=device)
+        return signed, self._magnitudes(torch.arange(1.0, 10.0), side).to(device)
 
     def __call__(self, images, *, generator=None):
-        out = images.clone()
         for _ in range(self.num_ops):
-            chosen, magnitude = self.draw(len(out), out.shape[-1], generator=generator, device=images.device)
-            for k, name in enumerate(self.operations):
-                if name == "Identity":
-                    continue
-                where = (chosen == k).nonzero().squeeze(1)
-                if len(where):
-                    out[where] = apply(name, out[where], magnitude[where], fill=self.fill)
-        return out
+            chosen, magnitude = self.draw(len(images), images.shape[-1], generator=generator, device=images.device)
+            images = apply_each(images, self.operations, chosen, magnitude, fill=self.fill)
+        return images
 
 
 class Cutout:
@@ -189,7 +196,7 @@ class Cutout:
         rows = self._covered(height, n, generator, images.device)
         columns = self._covered(width, n, generator, images.device)
         covered = rows[:, None, :, None] & columns[:, None, None, :]
-        return images.masked_fill(covered, self.fill)
+        return cover(images, covered, self.fill)
 
     def _covered(self, side, n, generator, device):
         length = round(self.size * side)

@@ -7,7 +7,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from sklearn.datasets import load_sample_images
 
 import fixmatch_lite as fm
-from fixmatch_lite import augment
+from fixmatch_lite import augment, operations
 from fixmatch_lite.augment import GRAY, OPERATIONS, PRESETS, Cutout, RandAugment, apply, weak_augment
 
 RANGES = {  # each operation's whole range, over all presets
@@ -219,6 +219,30 @@ def test_unknown_names_are_told_apart():
         RandAugment("kek")
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_T28_a_mixed_batch_gets_what_each_operation_gives_alone(preset, channels, photos):
+    """In groups (CPU) and all at once (devices that must not wait): the same pixels as one operation at a time."""
+    images, strong = photos[:, :channels].repeat(3, 1, 1, 1), RandAugment(preset, probability=0.8)
+    for seed in range(3):
+        chosen, magnitude = strong.draw(len(images), 32, generator=torch.Generator().manual_seed(seed))
+        alone = images.clone()
+        for k, name in enumerate(strong.operations):
+            alone[chosen == k] = apply(name, images[chosen == k], magnitude[chosen == k])
+        assert len(chosen.unique()) == 15 and not torch.equal(alone, images)
+        assert torch.equal(operations._all_at_once(images, strong.operations, chosen, magnitude, GRAY), alone)
+        assert torch.equal(operations.apply_each(images, strong.operations, chosen, magnitude), alone)
+
+
+def test_T28_a_choice_of_operations_may_be_any(photos):
+    for names in (("Identity",), ("Rotate",), ("Color", "Equalize"), ("Identity", "Sharpness")):
+        chosen = torch.arange(64) % (len(names) + 1) - 1
+        level = torch.full((64,), 1.5)
+        here = operations.apply_each(photos[:64], names, chosen, level)
+        assert torch.equal(here, operations._all_at_once(photos[:64], names, chosen, level, GRAY))
+        assert torch.equal(here[chosen < 0], photos[:64][chosen < 0])
+
+
 @pytest.mark.gpu
 def test_gpu_gives_the_pixels_of_the_cpu(photos):
     for name in OPERATIONS:
@@ -226,3 +250,17 @@ def test_gpu_gives_the_pixels_of_the_cpu(photos):
         images = photos[torch.arange(len(values)) % len(photos)]
         there = apply(name, images.cuda(), values.cuda()).cpu()
         assert (there.int() - apply(name, images, values).int()).abs().max() <= 1, name
+
+
+@pytest.mark.gpu
+def test_T35_gpu_augmentation_never_waits_for_the_device(photos):
+    images, generator = photos[:64].cuda(), torch.Generator("cuda").manual_seed(0)
+    pipeline = lambda: Cutout()(RandAugment()(weak_augment(images, generator=generator), generator=generator),
+                                generator=generator)
+    pipeline()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        views = pipeline()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert views.shape == images.shape and not torch.equal(views, images)
