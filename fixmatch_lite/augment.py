@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 import torch
+from torch import nn
 
 from .errors import FixMatchError
 from .operations import GRAY, OPERATIONS, apply, apply_each, cover
@@ -203,6 +204,28 @@ class Cutout:
         start = _integers(side, n, generator, device)[:, None] - length // 2
         pixel = torch.arange(side, device=device)
         return (pixel >= start) & (pixel < start + length)
+
+
+class Strong(nn.Module):
+    """A strong view of a weak one: operations, then Cutout.
+
+    Args:
+        operations: turns uint8 ``(N, C, H, W)`` and a generator into another batch of the same shape. Where it learns
+            (CTAugment), it is a module with a method ``learn``.
+        cutout: likewise.
+    """
+
+    def __init__(self, operations, cutout):
+        super().__init__()
+        self.operations, self.cutout = operations, cutout
+
+    def forward(self, images, *, generator=None):
+        return self.cutout(self.operations(images, generator=generator), generator=generator)
+
+    def learn(self, run, batch):
+        """Let the operations learn from the labeled part of a step's batch; most have nothing to learn."""
+        if hasattr(self.operations, "learn"):
+            self.operations.learn(run, batch)
 
 
 def to_float(images, dtype=torch.float32):

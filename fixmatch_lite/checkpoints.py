@@ -23,13 +23,16 @@ def save_checkpoint(training, path):
         buffer = training.optimizer.state[parameter].get("momentum_buffer")
         if buffer is not None:
             tensors[f"momentum.{k}"] = buffer
-    tensors |= {f"policy.{k}": v for k, v in training.policy.state_dict().items()}
+    for room, module in (("method", training.method), ("strong", training.batches.strong)):
+        tensors |= {f"{room}.{k}": v for k, v in module.state_dict().items()}
     tensors |= {f"generator.{k}": g.get_state() for k, g in training.generators.items()}
-    tensors |= {"order.labeled": training.labeled.order, "order.unlabeled": training.unlabeled.order}
+    tensors |= {"order.labeled": training.batches.labeled.order,
+                "order.unlabeled": training.batches.unlabeled.order}
     state = {
         "version": __version__, "step": training.step, "seconds": training.seconds,
         "recipe": training.recipe.as_dict(), "labeled_hash": training.data.labeled_hash,
-        "position": {"labeled": training.labeled.position, "unlabeled": training.unlabeled.position},
+        "position": {"labeled": training.batches.labeled.position,
+                     "unlabeled": training.batches.unlabeled.position},
         "scaler": training.scaler.state_dict(), "metrics": training.last_metrics,
     }
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
@@ -63,11 +66,12 @@ def load_checkpoint(training, path):
         if str(k) in momentum:
             buffer = torch.empty_like(parameter)  # the parameter's memory format, on which bitwise equality rests
             training.optimizer.state[parameter]["momentum_buffer"] = buffer.copy_(momentum[str(k)])
-    training.policy.load_state_dict(room("policy"))
+    training.method.load_state_dict(room("method"))
+    training.batches.strong.load_state_dict(room("strong"))
     for name, generator in room("generator").items():
         training.generators[name].set_state(generator)
     for name in ("labeled", "unlabeled"):
-        stream = getattr(training, name)
+        stream = getattr(training.batches, name)
         stream.order, stream.position = tensors[f"order.{name}"], state["position"][name]
     if training.scaler.is_enabled():
         training.scaler.load_state_dict(state["scaler"])

@@ -3,6 +3,10 @@
 Taught in: chapter 4.
 """
 
+import os
+import shutil
+import sys
+
 import torch
 
 from .errors import FixMatchError
@@ -34,3 +38,44 @@ def autocast_dtype(device, precision="auto"):
         quick = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
         return torch.bfloat16 if quick else None
     return None
+
+
+def make_generators(seed, device):
+    """The sources of all randomness in a run, by name: initial weights and orders on the CPU, so that every device
+    starts from the same net and sees the same images; the views on the training device, so that no step waits for
+    numbers from the host (MPS takes the CPU's)."""
+    names = ("weights", "labeled", "unlabeled", "augment")
+    where = lambda name: device if name == "augment" and device.type == "cuda" else "cpu"
+    return {name: torch.Generator(where(name)).manual_seed(4 * seed + k) for k, name in enumerate(names)}
+
+
+COMPILE_STEPS = 2000  # a run this long gets back what compiling costs; see benchmarks/step.py
+
+
+def compiled(model, device, steps, wanted=None):
+    """``model`` after `torch.compile`, or itself.
+
+    Args:
+        model: the net. Its shapes never change within a run, so it is compiled once for each of them.
+        device: where it runs. MPS is never compiled for.
+        steps: how many are ahead.
+        wanted: True or False decides; None compiles on CUDA where at least 2,000 steps are ahead.
+
+    Where there is no C++ compiler (torch needs one on every device) the net runs as it is, and one line says so.
+    """
+    if wanted is None:
+        wanted = device.type == "cuda" and steps >= COMPILE_STEPS
+    if not wanted or device.type == "mps":
+        return model
+    if not _has_compiler():
+        print("There is no C++ compiler here: the net runs without torch.compile, which is slower and right all the "
+              "same.", file=sys.stderr)
+        return model
+    return torch.compile(model, dynamic=False, fullgraph=True)
+
+
+def _has_compiler():
+    from torch._inductor import config
+
+    names = [name for name in (os.environ.get("CXX"), *config.cpp.cxx, "g++", "clang++", "cl") if name]
+    return any(shutil.which(name) for name in names)

@@ -188,7 +188,7 @@ class Lab:
         """What the net being trained says about a weak view of each image in view."""
         data, model = training.data, training.model
         draw = torch.Generator().manual_seed(training.step)  # its own: watching does not change the training
-        view = weak_augment(data.u[self._view], generator=draw, flip=training.flip, pad=training.recipe.pad)
+        view = weak_augment(data.u[self._view], generator=draw, flip=training.batches.flip, pad=training.recipe.pad)
         was_training = model.training
         model.eval()
         confidence, label = model(to_float(view)).float().softmax(-1).max(1)

@@ -22,7 +22,7 @@ class Loss(NamedTuple):
     confidence: torch.Tensor    # float32 (mu * B,)
 
 
-def semi_supervised_loss(logits_x, y, logits_u_strong, pseudo: PseudoLabels, lambda_u=1.0) -> Loss:
+def semi_supervised_loss(logits_x, y, logits_u_strong, pseudo: PseudoLabels, lambda_u=1.0, kept=None) -> Loss:
     """The loss for pseudo-labels of any policy.
 
     Args:
@@ -31,13 +31,15 @@ def semi_supervised_loss(logits_x, y, logits_u_strong, pseudo: PseudoLabels, lam
         logits_u_strong: ``(mu * B, classes)`` outputs on the strong views.
         pseudo: what the policy decided.
         lambda_u: weight of the unsupervised term.
+        kept: int64 positions of the images that ``logits_u_strong`` holds, where it holds only those with a weight.
 
     Both terms are computed in float32. The unsupervised mean runs over all unlabeled images: an image that is not
     kept adds 0 to the sum and still counts in the number it is divided by.
     """
     supervised = F.cross_entropy(logits_x.float(), y)
-    each = F.cross_entropy(logits_u_strong.float(), pseudo.target, reduction="none")
-    unsupervised = (pseudo.weight * each).mean()
+    weight, target = (pseudo.weight, pseudo.target) if kept is None else (pseudo.weight[kept], pseudo.target[kept])
+    each = F.cross_entropy(logits_u_strong.float(), target, reduction="none")
+    unsupervised = (weight * each).sum() / len(pseudo.weight)
     return Loss(supervised + lambda_u * unsupervised, supervised, unsupervised,
                 pseudo.weight, pseudo.target, pseudo.confidence)
 

@@ -3,9 +3,11 @@
 Source: Zagoruyko and Komodakis 2016; the block of FixMatch's released code. Taught in: chapter 3.
 """
 
+import contextlib
+
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from .errors import FixMatchError
 
@@ -51,7 +53,8 @@ class WideResNet(nn.Module):
             need more (0.001 takes thousands of steps to forget its start).
         generator: source of the initial weights; None uses torch's global one.
 
-    Input float ``(N, in_channels, H, W)`` in [-1, 1], output logits ``(N, num_classes)``. Every convolution has a
+    Input float ``(N, in_channels, H, W)`` in [-1, 1], output logits ``(N, num_classes)``, with ``with_features=True``
+    also the features ``(N, 64 * width)`` from which they come. Every convolution has a
     bias, as in the original. Weights start from N(0, 2 / (k k out)) in convolutions and from Glorot's normal in the
     last layer, biases from 0. Strided convolutions pad both sides alike (TensorFlow's "same" pads only the far
     side, which shifts the sampling grid by one pixel and has no known effect).
@@ -92,23 +95,52 @@ class WideResNet(nn.Module):
             if isinstance(module, (nn.Conv2d, nn.Linear)):
                 nn.init.zeros_(module.bias)
 
-    def forward(self, x):
+    def forward(self, x, with_features=False):
         h = self.activation(self.norm(self.blocks(self.stem(x))))
-        return self.classifier(h.mean((2, 3)))
+        features = h.mean((2, 3))
+        logits = self.classifier(features)
+        return (logits, features) if with_features else logits
 
 
-def moving_average(model, decay):
-    """An `AveragedModel` that follows ``model``: weights averaged, batch-norm statistics the live ones.
+class MovingAverage(AveragedModel):
+    """A net that follows another: weights averaged, batch-norm statistics shared with it, so always the live ones.
 
-    It starts from the model's present weights, so the first update already averages (torch's own default would copy
+    It starts from the other net's present weights, so the first update already averages (torch's own class would copy
     the weights after the first step). Source: FixMatch's released code, decay 0.999.
     """
-    ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=False)
-    ema.n_averaged.fill_(1)
-    return ema.requires_grad_(False)
+
+    def __init__(self, model, decay):
+        super().__init__(model)
+        self.decay = decay
+        for mine, its in zip(self.module.modules(), model.modules()):
+            mine._buffers.update(its._buffers)
+        self.requires_grad_(False)
+
+    @torch.no_grad()
+    def update_parameters(self, model):
+        """average += (1 - decay) * (weights - average): torch's arithmetic, without its look at a counter, for which
+        the host would wait."""
+        torch._foreach_lerp_(list(self.module.parameters()), list(model.parameters()), 1 - self.decay)
 
 
-def decayed_and_not(model):
+@contextlib.contextmanager
+def batch_statistics(model, on=True):
+    """In this context batch norm takes the statistics of the batch at hand and leaves its running ones alone; with
+    ``on=False`` the model is in evaluation mode instead. Afterwards all is as before."""
+    was_training = model.training
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    model.train(on)
+    for norm in norms:
+        norm.track_running_stats = not on
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True
+        model.train(was_training)
+
+
+def decayed_and_not(*models):
     """Parameter groups for the optimizer: kernels (two or more dimensions) are decayed, biases and norms are not."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
+    parameters = [p for model in models for p in model.parameters() if p.requires_grad]
     return [p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim <= 1]

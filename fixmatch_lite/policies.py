@@ -1,14 +1,16 @@
 """Which pseudo-labels count, how much, and towards what.
 
 A policy is called once a step with the weak view's predictions and answers with a weight and a target for each
-unlabeled image. FixMatch needs nothing else; its successors keep statistics, for which the seam has `ids`
-(positions in the unlabeled set), `q_labeled` (predictions on the labeled batch) and `state_dict`.
+unlabeled image. FixMatch needs nothing else; its successors keep statistics, for which the seam has ``ids``
+(positions in the unlabeled set) and ``q_labeled`` and ``y`` (predictions on the labeled batch and its classes). What a policy remembers are
+buffers of a module, so a checkpoint keeps it.
 Taught in: chapter 3.
 """
 
 from typing import NamedTuple
 
 import torch
+from torch import nn
 
 
 class PseudoLabels(NamedTuple):
@@ -19,7 +21,7 @@ class PseudoLabels(NamedTuple):
     confidence: torch.Tensor  # float32 (n,): the largest class probability of the weak view
 
 
-class FixMatch:
+class FixMatch(nn.Module):
     """Keep the most likely class as a hard label where its probability reaches ``tau``.
 
     Source: Sohn et al. 2020, equation 4: weight = 1[max q >= tau], target = argmax q. Taught in: chapter 3.
@@ -29,23 +31,17 @@ class FixMatch:
     """
 
     def __init__(self, tau=0.95):
+        super().__init__()
         self.tau = tau
 
-    def __call__(self, logits_u_weak, *, ids=None, q_labeled=None):
+    def forward(self, logits_u_weak, *, ids=None, q_labeled=None, y=None):
         """Judge a batch.
 
         Args:
             logits_u_weak: ``(n, classes)`` outputs on the weak views, any floating dtype; taken to float32 first,
                 since in bfloat16 a probability of 0.998 already reads 1.
-            ids, q_labeled: not used by FixMatch.
+            ids, q_labeled, y: not used by FixMatch.
         """
         q = torch.softmax(logits_u_weak.detach().float(), dim=-1)
         confidence, pseudo_label = q.max(dim=-1)
         return PseudoLabels((confidence >= self.tau).float(), pseudo_label, confidence)
-
-    def state_dict(self):
-        """Tensors that a checkpoint has to keep: none, FixMatch judges every batch afresh."""
-        return {}
-
-    def load_state_dict(self, state):
-        """Take back what `state_dict` gave."""

@@ -4,12 +4,16 @@ Source: Sohn et al. 2020, section 4.1 and appendix B; the released code. Taught 
 """
 
 import dataclasses
-from dataclasses import dataclass
+import inspect
+from dataclasses import dataclass, field
 
+from . import comparators
 from .augment import OPERATIONS, PRESETS
 from .errors import FixMatchError
 
-METHODS = ("fixmatch", "supervised")
+METHODS = ("fixmatch", "supervised", *comparators.METHODS)
+AUGMENTATIONS = (*PRESETS, *comparators.AUGMENTATIONS, "cutout", "none")
+FORWARDS = ("joint", "separate", "kept")
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,10 @@ class Recipe:
     labels: int | None = 250        # None: whatever the data hold
     label_seed: int = 0             # which labeled set; see `load_data`
     seed: int = 0                   # weights, order of the batches, augmentation
-    method: str = "fixmatch"        # or "supervised": the labeled images alone
+    method: str = "fixmatch"        # or "supervised": the labeled images alone, or one of `comparators`
+    options: dict = field(default_factory=dict)  # what that method has besides, by name
+    alignment: bool | None = None   # distribution alignment; None: what the method does
+    forward: str = "joint"          # the original's; "separate" and "kept" are faster and not the same: see `methods`
     batch_size: int = 64            # labeled images a step
     mu: int = 7                     # unlabeled images a step, as a multiple of batch_size
     tau: float = 0.95               # confidence that a pseudo-label needs
@@ -36,7 +43,7 @@ class Recipe:
     bn_momentum: float = 0.001
     flip: bool | None = None        # None: what the data set allows
     pad: float = 0.125              # weak shift, as a share of the side
-    augment: str = "fixmatch"       # RandAugment's preset
+    augment: str = "fixmatch"       # RandAugment's preset, or another strong view: see `batches.make_strong`
     operations: tuple | None = None  # RandAugment's choice; None: all fourteen
     probability: float | None = None  # that a drawn operation is applied; None: the preset's
     cutout: float = 0.5             # side of the covered square, as a share of the image's
@@ -50,6 +57,10 @@ class Recipe:
         for name, wanted, ok in _rules(self):
             if not ok:
                 raise FixMatchError(f"{name} = {getattr(self, name)!r} is not possible; {name} must be {wanted}.")
+        unknown = set(self.options) - set(possible := options_of(self.method))
+        if unknown:
+            raise FixMatchError(f"The method {self.method} has no option {sorted(unknown)[0]!r}; it has "
+                                f"{', '.join(possible) or 'none'}.")
 
     def as_dict(self):
         return dataclasses.asdict(self)
@@ -57,6 +68,14 @@ class Recipe:
     def changed(self, **changes):
         """A copy with some values changed."""
         return dataclasses.replace(self, **_known(changes))
+
+
+def options_of(method):
+    """The options of a method, by name, with their defaults."""
+    if method not in comparators.METHODS:
+        return {}
+    arguments = inspect.signature(comparators.find(comparators.METHODS, method)).parameters.values()
+    return {a.name: a.default for a in arguments if a.kind == a.KEYWORD_ONLY}
 
 
 def _rules(r):
@@ -69,6 +88,9 @@ def _rules(r):
         ("label_seed", "a whole number, at least 0", whole(r.label_seed, 0)),
         ("seed", "a whole number, at least 0", whole(r.seed, 0)),
         ("method", one_of(METHODS), r.method in METHODS),
+        ("options", "a dictionary", isinstance(r.options, dict)),
+        ("alignment", "True, False or None", r.alignment in (True, False, None)),
+        ("forward", one_of(FORWARDS), r.forward in FORWARDS),
         ("batch_size", "a whole number, at least 1", whole(r.batch_size, 1)),
         ("mu", "a whole number, at least 1 (method='supervised' uses no unlabeled images)", whole(r.mu, 1)),
         ("tau", "a probability, between 0 and 1", number(r.tau) and 0 <= r.tau <= 1),
@@ -83,7 +105,7 @@ def _rules(r):
         ("width", "a whole number, at least 1", whole(r.width, 1)),
         ("bn_momentum", "a number in (0, 1]", number(r.bn_momentum) and 0 < r.bn_momentum <= 1),
         ("pad", "a share of the side, in [0, 0.5]", number(r.pad) and 0 <= r.pad <= 0.5),
-        ("augment", one_of(PRESETS), r.augment in PRESETS),
+        ("augment", one_of(AUGMENTATIONS), r.augment in AUGMENTATIONS),
         ("operations", one_of(OPERATIONS), r.operations is None or (len(r.operations) > 0
                                                                      and set(r.operations) <= set(OPERATIONS))),
         ("probability", "a probability, between 0 and 1", r.probability is None or (number(r.probability)
@@ -106,8 +128,12 @@ _CHANGES = {
 }
 
 
+# Where a method departs from FixMatch's values.
+_METHOD_CHANGES = {}
+
+
 def _known(changes):
-    names = [field.name for field in dataclasses.fields(Recipe)]
+    names = [f.name for f in dataclasses.fields(Recipe)]
     for name in changes:
         if name not in names:
             raise FixMatchError(f"A recipe has no {name!r}; it has {', '.join(names)}.")
@@ -126,7 +152,7 @@ def recipe(dataset, **changes):
     """
     if dataset not in _CHANGES:
         raise FixMatchError(f"There is no recipe for {dataset!r}; use one of {', '.join(_CHANGES)}.")
-    own = dict(_CHANGES[dataset])
+    own = {**_CHANGES[dataset], **_METHOD_CHANGES.get(changes.get("method"), {})}
     if changes.get("method") == "supervised":
         own.pop("lr", None)  # 40 digits alone do better at the paper's rate, and a baseline gets its best
     return Recipe(dataset=dataset, **{**own, **_known(changes)})

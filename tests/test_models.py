@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 import fixmatch_lite as fm
-from fixmatch_lite.models import decayed_and_not, moving_average
+from fixmatch_lite.models import MovingAverage, decayed_and_not
 
 
 def tiny(**changes):
@@ -117,7 +117,7 @@ def test_T8_weight_decay_on_kernels_only():
 def test_T10_moving_average_is_constant_and_starts_from_the_initial_weights():
     model = torch.nn.Linear(1, 1, bias=False)
     model.weight.data.fill_(1.0)
-    ema = moving_average(model, 0.9)
+    ema = MovingAverage(model, 0.9)
     expected = 1.0
     for value in (2.0, 5.0, -3.0):
         model.weight.data.fill_(value)
@@ -128,7 +128,7 @@ def test_T10_moving_average_is_constant_and_starts_from_the_initial_weights():
 
 def test_T11_moving_average_has_the_live_batch_norm_statistics():
     model = tiny().train()
-    ema = moving_average(model, 0.999)
+    ema = MovingAverage(model, 0.999)
     for _ in range(3):
         model(torch.randn(8, 3, 8, 8) + 3)
         with torch.no_grad():

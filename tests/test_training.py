@@ -61,14 +61,14 @@ def test_T3_T4_T7_one_joint_forward_in_train_mode(digits, monkeypatch):
     those of the whole batch; the pseudo-labels are the current net's."""
     training = fm.fit(small(), digits)
     seen, before = [], {k: v.clone() for k, v in training.model.state_dict().items()}
-    forward = training._forward
+    forward = training.forward
 
     def spy(images):
         assert training.model.training
         seen.append(images)
         return forward(images)
 
-    monkeypatch.setattr(training, "_forward", spy)
+    monkeypatch.setattr(training, "forward", spy)
     training._train_step()
     assert len(seen) == 1 and len(seen[0]) == 4 + 12 + 12
 
@@ -80,15 +80,15 @@ def test_T3_T4_T7_one_joint_forward_in_train_mode(digits, monkeypatch):
         torch.testing.assert_close(training.model.get_buffer(name), buffer)
     index = ShuffledIndices(40, torch.Generator().manual_seed(1)).next(4)
     loss = fm.fixmatch_loss(logits[:4], digits.y[index], logits[4:16], logits[16:], tau=0.95)
-    assert training._sums[1].item() == pytest.approx(loss.total.item(), rel=1e-5)
+    assert training._tally._sums[1].item() == pytest.approx(loss.total.item(), rel=1e-5)
 
 
 def test_T6_weak_and_strong_views_are_of_the_same_images(digits, monkeypatch):
     recipe = small(pad=0.0, operations=("Identity",), cutout=0.0)  # no augmentation: the views must be equal
     training = fm.fit(recipe, digits)
     seen = []
-    forward = training._forward
-    monkeypatch.setattr(training, "_forward", lambda images: seen.append(images) or forward(images))
+    forward = training.forward
+    monkeypatch.setattr(training, "forward", lambda images: seen.append(images) or forward(images))
     training._train_step()
     labeled, weak, strong = seen[0].split([4, 12, 12])
     assert torch.equal(weak, strong) and len(weak.flatten(1).unique(dim=0)) == 12

@@ -1,0 +1,90 @@
+"""What a step trains on: which images, and which views of them.
+
+Source: Sohn et al. 2020, section 2.2 and the released code. Taught in: chapter 3.
+"""
+
+from typing import NamedTuple
+
+import torch
+
+from . import comparators
+from .augment import PRESETS, Cutout, RandAugment, Strong, weak_augment
+from .data import ShuffledIndices
+
+
+class Batch(NamedTuple):
+    """One step's images, augmented, uint8 on the training device, and what a method may know of them."""
+
+    x: torch.Tensor    # (B, C, H, W): weak views of the labeled images
+    y: torch.Tensor    # int64 (B,): their classes
+    u: tuple           # of uint8 (mu * B, C, H, W): one entry a view that the method asked for, of the same images
+    ids: torch.Tensor  # int64 (mu * B,): which ones, as positions in the unlabeled set; None without views
+
+
+class Batches:
+    """An endless stream of `Batch`; data and augmentation stay on the device.
+
+    Args:
+        recipe: see `recipe`.
+        data: `SemiSupervisedData`, on the training device.
+        strong: what makes a strong view of a weak one, see `Strong`.
+        generators: by name: "labeled" and "unlabeled" for the order, on the CPU, and "augment" for the views.
+    """
+
+    def __init__(self, recipe, data, strong, generators):
+        self.recipe, self.data, self.strong = recipe, data, strong
+        self.labeled = ShuffledIndices(len(data.x), generators["labeled"])
+        self.unlabeled = ShuffledIndices(len(data.u), generators["unlabeled"])
+        self.generator = generators["augment"]
+        self.flip = data.flip if recipe.flip is None else recipe.flip
+
+    def next(self, views):
+        """The next batch, with one view of the unlabeled images for each entry of ``views``: "weak" or "strong".
+
+        Every view starts with a flip and a crop of its own. Nothing here waits for the device.
+        """
+        data, recipe = self.data, self.recipe
+        index = self._on_device(self.labeled.next(recipe.batch_size))
+        x, y = self.weak(data.x[index]), data.y[index]
+        if not views:
+            return Batch(x, y, (), None)
+        ids = self._on_device(self.unlabeled.next(recipe.mu * recipe.batch_size))
+        images, made = data.u[ids], [None] * len(views)
+        # Strong views before weak ones, Cutout last: the order of draws with which the recorded runs were made.
+        for k, view in enumerate(views):
+            if view == "strong":
+                made[k] = self.strong.operations(self.weak(images), generator=self.generator)
+        for k, view in enumerate(views):
+            made[k] = self.weak(images) if view == "weak" else made[k]
+        for k, view in enumerate(views):
+            if view == "strong":
+                made[k] = self.strong.cutout(made[k], generator=self.generator)
+        return Batch(x, y, tuple(made), ids)
+
+    def weak(self, images):
+        """Weak views of uint8 ``(N, C, H, W)``, by the recipe."""
+        return weak_augment(images, generator=self.generator, flip=self.flip, pad=self.recipe.pad)
+
+    def _on_device(self, index):
+        return index.to(self.data.x.device, non_blocking=True)
+
+
+def make_strong(recipe):
+    """The strong view that ``recipe.augment`` names: operations and `Cutout`; "cutout" has the second alone, "none"
+    neither."""
+    cutout = Cutout(recipe.cutout if recipe.augment != "none" else 0.0)
+    if recipe.augment in ("cutout", "none"):
+        operations = _leave
+    elif recipe.augment in PRESETS:
+        operations = RandAugment(recipe.augment, probability=recipe.probability, fill=recipe.fill,
+                                 operations=recipe.operations)
+        cutout.fill = operations.fill
+    else:
+        operations = comparators.find(comparators.AUGMENTATIONS, recipe.augment)(recipe)
+    if recipe.fill is not None:
+        cutout.fill = recipe.fill
+    return Strong(operations, cutout)
+
+
+def _leave(images, *, generator=None):
+    return images

@@ -1,0 +1,78 @@
+"""How one step's loss comes from a batch: FixMatch, and the labels alone.
+
+A method names the ``views`` of the unlabeled images that it wants and turns a `Batch` into a `Loss`. It may use what
+``run``, the `Training`, offers: ``forward`` and ``teacher`` (uint8 or scaled images to logits), ``progress`` (share of
+the steps done) and ``generator``. FixMatch and the policies that replace its threshold are `Consistency`; what works
+otherwise is in `comparators`. A method is a module: what it remembers are buffers, what it learns are parameters.
+
+Source: Sohn et al. 2020, Algorithm 1. Taught in: chapter 3.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from . import comparators
+from .losses import Loss, semi_supervised_loss
+from .policies import FixMatch
+
+
+class Supervised(nn.Module):
+    """The cross-entropy of the labeled images, and nothing else."""
+
+    views = ()
+
+    def loss(self, batch, run):
+        supervised = F.cross_entropy(run.forward(batch.x), batch.y)
+        return Loss(supervised, supervised, torch.zeros_like(supervised), None, None, None)
+
+
+class Consistency(nn.Module):
+    """The weak view says the target, the strong view learns it; a policy says which targets count.
+
+    Args:
+        policy: see `policies`.
+        lambda_u: weight of the unsupervised loss.
+        forward: "joint", one forward pass over labeled, weak and strong images, as in the original: batch norm sees
+            all of them, and through its statistics the weak views get a gradient. "separate", a pass over the weak
+            views without gradient, then one over the rest: about a third less work, and other statistics. "kept", the
+            same, and the second pass takes only strong views that count: cheaper still while few do.
+    """
+
+    views = ("weak", "strong")
+
+    def __init__(self, policy, lambda_u=1.0, forward="joint"):
+        super().__init__()
+        self.policy, self.lambda_u, self.way = policy, lambda_u, forward
+
+    def loss(self, batch, run):
+        """The step's `Loss`; ``run.forward`` takes uint8 images to float32 logits in training mode."""
+        (weak, strong), labeled = batch.u, len(batch.x)
+        if self.way == "joint":
+            logits = run.forward(torch.cat([batch.x, weak, strong]))
+            logits_x, logits_u_weak, logits_u_strong = logits.split([labeled, len(weak), len(strong)])
+            pseudo = self._judge(logits_x, logits_u_weak, batch)
+            return semi_supervised_loss(logits_x, batch.y, logits_u_strong, pseudo, self.lambda_u)
+        with torch.no_grad():
+            logits_u_weak = run.forward(weak)
+        if self.way == "separate":
+            logits_x, logits_u_strong = run.forward(torch.cat([batch.x, strong])).tensor_split([labeled])
+            pseudo = self._judge(logits_x, logits_u_weak, batch)
+            return semi_supervised_loss(logits_x, batch.y, logits_u_strong, pseudo, self.lambda_u)
+        pseudo = self._judge(None, logits_u_weak, batch)
+        kept = pseudo.weight.nonzero().squeeze(1)  # how many, the host must know: here it waits for the device
+        logits_x, logits_u_strong = run.forward(torch.cat([batch.x, strong[kept]])).tensor_split([labeled])
+        return semi_supervised_loss(logits_x, batch.y, logits_u_strong, pseudo, self.lambda_u, kept)
+
+    def _judge(self, logits_x, logits_u_weak, batch):
+        q_labeled = None if logits_x is None else logits_x.detach().softmax(-1)
+        return self.policy(logits_u_weak, ids=batch.ids, q_labeled=q_labeled, y=batch.y)
+
+
+def make_method(recipe, data):
+    """The method that ``recipe.method`` names, for `SemiSupervisedData`."""
+    if recipe.method == "supervised":
+        return Supervised()
+    if recipe.method == "fixmatch":
+        return Consistency(FixMatch(recipe.tau), recipe.lambda_u, recipe.forward)
+    return comparators.find(comparators.METHODS, recipe.method)(recipe, data, **recipe.options)

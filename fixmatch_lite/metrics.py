@@ -1,0 +1,97 @@
+"""What is measured while a net trains, and how it is counted without a wait inside a step.
+
+Taught in: chapters 3 and 4.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+
+import torch
+
+from .augment import to_float
+from .errors import FixMatchError
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What one evaluation saw. Losses, mask rate and pseudo-label accuracy are means over the steps since the last
+    evaluation; shares lie in [0, 1]. A number that does not exist (nothing kept, no truth known) is None."""
+
+    step: int
+    loss: float
+    loss_supervised: float
+    loss_unsupervised: float
+    test_accuracy: float            # of the moving average: the number to report
+    test_accuracy_raw: float        # of the net being trained
+    mask_rate: float | None         # mean weight of the unlabeled images; FixMatch: the share that was kept
+    pseudo_label_accuracy: float | None  # share of the kept pseudo-labels that are right
+    mask_rate_per_class: tuple | None    # the mask rate, split by pseudo-label
+    pseudo_label_accuracy_per_class: tuple | None  # of the images kept under each pseudo-label
+    lr: float
+    images_per_second: float        # all views counted, evaluation left out
+    seconds: float                  # since the run began, evaluation and earlier parts of a resumed run included
+
+    def as_dict(self):
+        return asdict(self)
+
+
+@torch.no_grad()
+def evaluate(model, images, targets, *, dtype=None, batch_size=1024):
+    """Accuracy of ``model`` on uint8 images, in evaluation mode; the model's mode is put back afterwards."""
+    was_training = model.training
+    model.eval()
+    right = torch.zeros((), device=images.device)
+    for part, truth in zip(images.split(batch_size), targets.split(batch_size)):
+        with torch.autocast(images.device.type, dtype=dtype, enabled=dtype is not None):
+            right += (model(to_float(part)).argmax(1) == truth).sum()
+    model.train(was_training)
+    return right.item() / len(targets)
+
+
+class Tally:
+    """Sums over the steps since the last evaluation, kept on the device: steps, three losses, images judged, then
+    per class: weight kept, of it with known truth, of that right."""
+
+    def __init__(self, num_classes, device):
+        self.num_classes = num_classes
+        self._sums = torch.zeros(5 + 3 * num_classes, device=device)
+
+    def add(self, loss, truth):
+        """Count a step's `Loss`; ``truth`` are the true classes of the unlabeled images, -1 where nobody knows."""
+        judged = 0 if loss.mask is None else len(loss.mask)
+        self._sums[:5] += torch.stack([torch.ones_like(loss.total), loss.total, loss.supervised, loss.unsupervised,
+                                       torch.full_like(loss.total, judged)]).detach()
+        if judged:
+            classes = loss.pseudo_label if loss.pseudo_label.ndim == 1 else loss.pseudo_label.argmax(1)
+            known = loss.mask * (truth >= 0)
+            per_class = self._sums[5:].view(3, -1)
+            per_class.index_add_(1, classes, torch.stack([loss.mask, known, known * (classes == truth)]))
+
+    def read(self, recipe, step):
+        """The sums as fields of `Metrics`, and the number of steps. The one place where the host waits.
+
+        Raises:
+            FixMatchError: a loss was not finite.
+        """
+        (steps, *losses, judged), per_class = (part.tolist() for part in self._sums.tensor_split([5]))
+        if not all(math.isfinite(value) for value in losses):
+            raise FixMatchError(
+                f"The loss stopped being finite before step {step}; try a smaller lr (it is {recipe.lr}), "
+                "precision='float32', or look for broken images. The last checkpoint, if any, is from before that.")
+        names = ("loss", "loss_supervised", "loss_unsupervised")
+        return {name: value / steps for name, value in zip(names, losses)} | self._shares(per_class, judged), int(steps)
+
+    def _shares(self, sums, judged):
+        """Mask rate and pseudo-label accuracy; all None where nothing is judged."""
+        if not judged:
+            return dict.fromkeys(("mask_rate", "pseudo_label_accuracy", "mask_rate_per_class",
+                                  "pseudo_label_accuracy_per_class"))
+        classes = self.num_classes
+        kept, known, right = (sums[k * classes:(k + 1) * classes] for k in range(3))
+        share = lambda part, whole: part / whole if whole else None
+        return {
+            "mask_rate": sum(kept) / judged,
+            "pseudo_label_accuracy": share(sum(right), sum(known)),
+            "mask_rate_per_class": tuple(k / judged for k in kept),
+            "pseudo_label_accuracy_per_class": tuple(share(r, k) for r, k in zip(right, known)),
+        }
