@@ -8,7 +8,7 @@ import inspect
 from dataclasses import dataclass, field
 
 from . import comparators
-from .augment import OPERATIONS, PRESETS
+from .augment import MORE, OPERATIONS, PRESETS
 from .data import SPLITS
 from .errors import FixMatchError
 
@@ -47,7 +47,7 @@ class Recipe:
     flip: bool | None = None        # None: what the data set allows
     pad: float = 0.125              # weak shift, as a share of the side
     augment: str = "fixmatch"       # RandAugment's preset, or another strong view: see `batches.make_strong`
-    operations: tuple | None = None  # RandAugment's choice; None: all fourteen
+    operations: tuple | None = None  # RandAugment's choice; None: the preset's
     probability: float | None = None  # that a drawn operation is applied; None: the preset's
     cutout: float = 0.5             # side of the covered square, as a share of the image's
     fill: int | None = None         # gray level of uncovered pixels; None: the preset's
@@ -112,8 +112,10 @@ def _rules(r):
         ("bn_momentum", "a number in (0, 1]", number(r.bn_momentum) and 0 < r.bn_momentum <= 1),
         ("pad", "a share of the side, in [0, 0.5]", number(r.pad) and 0 <= r.pad <= 0.5),
         ("augment", one_of(AUGMENTATIONS), r.augment in AUGMENTATIONS),
-        ("operations", one_of(OPERATIONS), r.operations is None or (len(r.operations) > 0
-                                                                     and set(r.operations) <= set(OPERATIONS))),
+        ("operations", one_of(OPERATIONS + MORE), r.operations is None or (
+            len(r.operations) > 0 and set(r.operations) <= set(OPERATIONS + MORE))),
+        ("operations", f"None with the augmentation {r.augment}", r.operations is None or r.augment in PRESETS),
+        ("probability", f"None with the augmentation {r.augment}", r.probability is None or r.augment in PRESETS),
         ("probability", "a probability, between 0 and 1", r.probability is None or (number(r.probability)
                                                                                     and 0 <= r.probability <= 1)),
         ("cutout", "a share of the side, in [0, 1]", number(r.cutout) and 0 <= r.cutout <= 1),
@@ -162,6 +164,8 @@ def recipe(dataset, **changes):
     if dataset not in _CHANGES:
         raise FixMatchError(f"There is no recipe for {dataset!r}; use one of {', '.join(_CHANGES)}.")
     own = {**_CHANGES[dataset], **_METHOD_CHANGES.get(changes.get("method"), {})}
+    if changes.get("augment", "fixmatch") not in PRESETS:
+        own.pop("probability", None)  # RandAugment's
     if changes.get("method") == "supervised":
         own.pop("lr", None)  # 40 digits alone do better at the paper's rate, and a baseline gets its best
     return Recipe(dataset=dataset, **{**own, **_known(changes)})

@@ -8,7 +8,7 @@ import importlib
 
 METHODS = {}
 
-AUGMENTATIONS = {}
+AUGMENTATIONS = {"ctaugment": "ctaugment:CTAugment", "autoaugment": "autoaugment:AutoAugment"}
 
 
 def find(table, name):
