@@ -110,7 +110,7 @@ def mixed_by_numpy(images, targets, shares, order):
 @pytest.mark.parametrize("views", [2, 3])
 @pytest.mark.parametrize("progress, share", [(0.0, 0.0), (1 / 128, 0.5), (0.5, 1.0)])
 def test_mixmatch(monkeypatch, progress, share, views):
-    method, run = made("mixmatch", DATA, progress, options={"views": views})
+    method, run = made("mixmatch", DATA, progress, options={"views": views}, steps=2**20)
     batch = batch_of(DATA, method.views)
     total = 4 + 8 * views
     shares, order = fixed_draws(monkeypatch, total, 0.75)
@@ -139,7 +139,7 @@ def test_T5_mixmatch_guess_has_no_gradient():
 @pytest.mark.parametrize("alignment", [None, False])
 @pytest.mark.parametrize("progress, share", [(1 / 128, 0.5), (0.5, 1.0)])
 def test_remixmatch(monkeypatch, progress, share, alignment):
-    method, run = made("remixmatch", DATA, progress, alignment=alignment)
+    method, run = made("remixmatch", DATA, progress, alignment=alignment, steps=2**20)
     p_model, p_data = np.array([0.6, 0.3, 0.1]), np.array([0.2, 0.3, 0.5])
     if alignment is None:
         method.align.p_model.copy_(torch.from_numpy(p_model).expand(128, 3))
@@ -215,10 +215,22 @@ def test_uda_and_its_annealing(tsa, rises, progress):
     terms(loss, supervised, divergence, supervised + 2 * divergence)
 
 
+def test_uda_with_one_label_left_or_none():
+    """A label that is learned is left out; the mean is over those that are left, and of none it is 0."""
+    method, run = made("uda", DATA, options={"tsa": "linear"})
+    eta = method.threshold(0.5)
+    logits = torch.tensor([[5.0, 0, 0], [0, 0, 0]], requires_grad=True)
+    one, none = method._annealed(logits, torch.tensor([0, 1]), 0.5), method._annealed(logits[:1], torch.tensor([0]), 0.5)
+    assert eta == pytest.approx(2 / 3) and one.item() == pytest.approx(math.log(3)) and none == 0
+    none.backward()
+    assert (logits.grad == 0).all()
+
+
 def test_T40_uda_thresholds_what_is_not_sharpened():
     """q = .7 is below tau, its sharpened version above; the target is the sharpened one."""
     policy = made("uda", DATA)[0].policy
     pseudo = policy(torch.tensor([[math.log(0.7 / 0.3), 0.0], [math.log(0.85 / 0.15), 0.0]]))
+    assert policy(torch.zeros(1, 2)).weight == 0 and made("uda", DATA, tau=0.5)[0].policy(torch.zeros(1, 2)).weight == 0, ">"
     assert pseudo.weight.tolist() == [0, 1] and pseudo.confidence.tolist() == pytest.approx([0.7, 0.85])
     sharpened = 0.7**2.5 / (0.7**2.5 + 0.3**2.5)
     assert sharpened > 0.8 and pseudo.target[0].tolist() == pytest.approx([sharpened, 1 - sharpened])

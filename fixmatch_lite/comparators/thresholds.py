@@ -172,7 +172,8 @@ class TruncatedGaussian(nn.Module):
         self.decay, self.align = decay, align
         self.register_buffer("mean", torch.tensor(1 / num_classes))
         self.register_buffer("variance", torch.tensor(1.0))
-        self.register_buffer("p_model", torch.zeros(num_classes))  # zeros: no batch yet
+        if align:
+            self.register_buffer("p_model", torch.zeros(num_classes))  # zeros: no batch yet
 
     def forward(self, logits_u_weak, *, ids=None, q_labeled=None, y=None):
         q = logits_u_weak.detach().float().softmax(-1)
