@@ -57,13 +57,16 @@ def pillow_operation(name, image, level):
     return {"AutoContrast": ImageOps.autocontrast, "Equalize": ImageOps.equalize, "Identity": lambda i: i}[name](image)
 
 
-def pillow_view(array):
+def pillow_view(array, strong=True):
+    """A view of an image, uint8 (H, W, 3); without ``strong`` the weak one."""
     image = Image.fromarray(array)
     if random.random() < 0.5:
         image = image.transpose(Image.FLIP_LEFT_RIGHT)
     padded = np.pad(np.asarray(image), ((4, 4), (4, 4), (0, 0)), mode="reflect")
     top, left = random.randint(0, 8), random.randint(0, 8)
     image = Image.fromarray(padded[top:top + 32, left:left + 32])
+    if not strong:
+        return np.array(image)
     for _ in range(2):
         name, level = random.choice(OPERATIONS), random.randint(1, 9)
         if random.random() < 0.5:

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import torch
 
-from . import comparators
+from . import comparators, distributed
 from .augment import PRESETS, Cutout, RandAugment, Strong, weak_augment
 from .data import ShuffledIndices
+from .errors import FixMatchError
 
 
 class Batch(NamedTuple):
@@ -32,6 +33,9 @@ class Batches:
     """
 
     def __init__(self, recipe, data, strong, generators):
+        if recipe.batch_size % distributed.world_size():
+            raise FixMatchError(f"A batch of {recipe.batch_size} labeled images cannot be shared by "
+                                f"{distributed.world_size()} processes; give a batch_size that their number divides.")
         self.recipe, self.data, self.strong = recipe, data, strong
         self.labeled = ShuffledIndices(len(data.x), generators["labeled"])
         self.unlabeled = ShuffledIndices(len(data.u), generators["unlabeled"])
@@ -41,14 +45,14 @@ class Batches:
     def next(self, views):
         """The next batch, with one view of the unlabeled images for each entry of ``views``: "weak" or "strong".
 
-        Every view starts with a flip and a crop of its own. Nothing here waits for the device.
+        Every view starts with a flip and a crop of its own. Of several processes each gets its share. Nothing here waits for the device.
         """
         data, recipe = self.data, self.recipe
-        index = self._on_device(self.labeled.next(recipe.batch_size))
+        index = self._on_device(distributed.share(self.labeled.next(recipe.batch_size)))
         x, y = self.weak(data.x[index]), data.y[index]
         if not views:
             return Batch(x, y, (), None)
-        ids = self._on_device(self.unlabeled.next(recipe.mu * recipe.batch_size))
+        ids = self._on_device(distributed.share(self.unlabeled.next(recipe.mu * recipe.batch_size)))
         images, made = data.u[ids], [None] * len(views)
         # Strong views before weak ones, Cutout last: the order of draws with which the recorded runs were made.
         for k, view in enumerate(views):

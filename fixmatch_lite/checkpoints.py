@@ -9,13 +9,19 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from . import distributed
 from .errors import FixMatchError
 from .files import write_atomically
 from .version import __version__
 
+FORMAT = 2  # of a checkpoint; another number means another set of tensors
+
 
 def save_checkpoint(training, path):
-    """Write the state of a `Training` whole or not at all."""
+    """Write the state of a `Training` whole or not at all. Every process has to call it; process 0 writes."""
+    views = distributed.gathered(training.generators["augment"].get_state().to(training.device)[None])
+    if distributed.rank() > 0:
+        return
     tensors = {}
     for room, module in (("model", training.model), ("ema", training.ema_model.module)):
         tensors |= {f"{room}.{k}": v for k, v in module.state_dict().items()}
@@ -25,11 +31,11 @@ def save_checkpoint(training, path):
             tensors[f"momentum.{k}"] = buffer
     for room, module in (("method", training.method), ("strong", training.batches.strong)):
         tensors |= {f"{room}.{k}": v for k, v in module.state_dict().items()}
-    tensors |= {f"generator.{k}": g.get_state() for k, g in training.generators.items()}
+    tensors |= {f"generator.{k}": g.get_state() for k, g in training.generators.items()} | {"generator.augment": views}
     tensors |= {"order.labeled": training.batches.labeled.order,
                 "order.unlabeled": training.batches.unlabeled.order}
     state = {
-        "version": __version__, "step": training.step, "seconds": training.seconds,
+        "format": FORMAT, "version": __version__, "step": training.step, "seconds": training.seconds,
         "recipe": training.recipe.as_dict(), "labeled_hash": training.data.labeled_hash,
         "position": {"labeled": training.batches.labeled.position,
                      "unlabeled": training.batches.unlabeled.position},
@@ -46,6 +52,10 @@ def load_checkpoint(training, path):
         FixMatchError: the file is missing, damaged, or of another recipe or labeled set. Nothing is changed then.
     """
     tensors, state = read_checkpoint(path)
+    if state.get("format") != FORMAT:
+        raise FixMatchError(f"{path} is no checkpoint of this version of the module (it says "
+                            f"{state.get('version', 'nothing')}); resume with the version that began the run, or start "
+                            "it again in another folder.")
     mine, its = training.recipe.as_dict(), state["recipe"]
     different = [k for k in mine if k != "eval_every" and _plain(mine[k]) != _plain(its.get(k))]
     if different:
@@ -58,6 +68,10 @@ def load_checkpoint(training, path):
     if len(tensors["order.unlabeled"]) != len(training.data.u):
         raise FixMatchError(f"The checkpoint {path} was trained on {len(tensors['order.unlabeled'])} unlabeled images "
                             f"and there are {len(training.data.u)} now; give it the data it was made with.")
+    views, draws = tensors["generator.augment"], training.generators["augment"].get_state()
+    if views.shape != (distributed.world_size(), len(draws)):
+        raise FixMatchError(f"The checkpoint {path} was trained in {len(views)} processes or on another kind of device; "
+                            "resume as it began.")
     room = lambda name: {k[len(name) + 1:]: v for k, v in tensors.items() if k.startswith(name + ".")}
     training.model.load_state_dict(room("model"))
     training.ema_model.module.load_state_dict(room("ema"))
@@ -68,8 +82,10 @@ def load_checkpoint(training, path):
             training.optimizer.state[parameter]["momentum_buffer"] = buffer.copy_(momentum[str(k)])
     training.method.load_state_dict(room("method"))
     training.batches.strong.load_state_dict(room("strong"))
-    for name, generator in room("generator").items():
-        training.generators[name].set_state(generator)
+    for name, state_of_draws in room("generator").items():
+        if name == "augment":
+            state_of_draws = state_of_draws[distributed.rank()].clone()
+        training.generators[name].set_state(state_of_draws)
     for name in ("labeled", "unlabeled"):
         stream = getattr(training.batches, name)
         stream.order, stream.position = tensors[f"order.{name}"], state["position"][name]

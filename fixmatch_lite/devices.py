@@ -3,6 +3,8 @@
 Taught in: chapter 4.
 """
 
+import ctypes
+import functools
 import os
 import shutil
 import sys
@@ -40,13 +42,31 @@ def autocast_dtype(device, precision="auto"):
     return None
 
 
-def make_generators(seed, device):
+def make_generators(seed, device, rank=0):
     """The sources of all randomness in a run, by name: initial weights and orders on the CPU, so that every device
     starts from the same net and sees the same images; the views on the training device, so that no step waits for
-    numbers from the host (MPS takes the CPU's)."""
+    numbers from the host (MPS takes the CPU's). Of several processes each draws views of its own."""
     names = ("weights", "labeled", "unlabeled", "augment")
     where = lambda name: device if name == "augment" and device.type == "cuda" else "cpu"
-    return {name: torch.Generator(where(name)).manual_seed(4 * seed + k) for k, name in enumerate(names)}
+    return {name: torch.Generator(where(name)).manual_seed(4 * seed + k + (rank << 24 if name == "augment" else 0))
+            for k, name in enumerate(names)}
+
+
+@functools.cache
+def keep_memory():
+    """Let the process keep what it frees, where the C library is glibc: it would hand every tensor of some megabytes
+    back to the system and take it again, zeroed page by page, a few hundred times a step. On two cores that is a
+    quarter of a full-size step (benchmarks/step.py). The process stays as large as its largest step.
+
+    Returns:
+        Whether the C library agreed.
+    """
+    mmap_threshold, trim_threshold = -3, -1  # from malloc.h
+    try:
+        set_option = ctypes.CDLL(None).mallopt
+        return all(set_option(option, 2**31 - 1) == 1 for option in (mmap_threshold, trim_threshold))
+    except (OSError, AttributeError, TypeError):  # another C library
+        return False
 
 
 COMPILE_STEPS = 2000  # a run this long gets back what compiling costs; see benchmarks/step.py

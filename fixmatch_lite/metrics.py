@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 import torch
 
+from . import distributed
 from .augment import to_float
 from .errors import FixMatchError
 
@@ -37,15 +38,17 @@ class Metrics:
 
 @torch.no_grad()
 def evaluate(model, images, targets, *, dtype=None, batch_size=1024):
-    """Accuracy of ``model`` on uint8 images, in evaluation mode; the model's mode is put back afterwards."""
+    """Accuracy of ``model`` on uint8 images, in evaluation mode; the model's mode is put back afterwards. Several
+    processes share the work."""
     was_training = model.training
     model.eval()
     right = torch.zeros((), device=images.device)
-    for part, truth in zip(images.split(batch_size), targets.split(batch_size)):
+    parts = list(zip(images.split(batch_size), targets.split(batch_size)))
+    for part, truth in distributed.share(parts):
         with torch.autocast(images.device.type, dtype=dtype, enabled=dtype is not None):
             right += (model(to_float(part)).argmax(1) == truth).sum()
     model.train(was_training)
-    return right.item() / len(targets)
+    return round(distributed.mean_(right).item() * distributed.world_size()) / len(targets)
 
 
 class Tally:
@@ -73,7 +76,8 @@ class Tally:
         Raises:
             FixMatchError: a loss was not finite.
         """
-        (steps, *losses, judged), per_class = (part.tolist() for part in self._sums.tensor_split([5]))
+        sums = distributed.mean_(self._sums)  # of the processes' shares
+        (steps, *losses, judged), per_class = (part.tolist() for part in sums.tensor_split([5]))
         if not all(math.isfinite(value) for value in losses):
             raise FixMatchError(
                 f"The loss stopped being finite before step {step}; try a smaller lr (it is {recipe.lr}), "

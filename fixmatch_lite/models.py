@@ -128,7 +128,7 @@ def batch_statistics(model, on=True):
     """In this context batch norm takes the statistics of the batch at hand and leaves its running ones alone; with
     ``on=False`` the model is in evaluation mode instead. Afterwards all is as before."""
     was_training = model.training
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [module for module in model.modules() if hasattr(module, "track_running_stats")]
     model.train(on)
     for norm in norms:
         norm.track_running_stats = not on

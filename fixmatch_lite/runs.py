@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save
 
+from . import distributed
 from .checkpoints import read_checkpoint
 from .errors import FixMatchError
 from .files import append_line, make_folder, write_atomically
@@ -65,30 +66,42 @@ def record(folder, recipe, data, *, device=None, resume=False, progress=None):
         FixMatchError: the folder holds a run already (nothing in it is touched), cannot be written, or its
             checkpoint does not belong to this recipe and labeled set.
     """
-    folder = Path(folder)
+    folder, writes = Path(folder), distributed.rank() == 0
+    resume = distributed.agree(lambda: _may_resume(folder, resume))
+    training = fit(recipe, data, device=device, checkpoint=folder / CHECKPOINT, resume=resume, progress=progress)
+    if writes:
+        make_folder(folder)
+        if resume:
+            _trim(folder, training)
+        else:
+            write_atomically(folder / RECIPE, json.dumps(_description(training, data), indent=1) + "\n")
+            write_atomically(folder / METRICS, "")
+    for metrics in training:
+        if writes:
+            append_line(folder / METRICS, json.dumps(metrics.as_dict()))
+            if metrics.step >= recipe.steps:
+                _finish(training, folder)
+        yield metrics
+    if writes and not (folder / WEIGHTS).exists():  # killed between the last checkpoint and the weights
+        _finish(training, folder)
+
+
+def _may_resume(folder, resume):
+    """Whether there is a checkpoint to go on from; raises where something would be lost."""
     started = (folder / RECIPE).exists()
     if started and not resume:
         raise FixMatchError(f"{folder} already holds a run; resume it, or choose another folder.")
     if resume and started and (folder / WEIGHTS).exists():
         raise FixMatchError(f"The run in {folder} is finished; choose another folder for a new one.")
-    resume = resume and (folder / CHECKPOINT).exists()
-    training = fit(recipe, data, device=device, checkpoint=folder / CHECKPOINT, resume=resume, progress=progress)
-    make_folder(folder)
-    if resume:
-        kept = [line for line in _lines(folder) if json.loads(line)["step"] <= training.step]
-        if not kept or json.loads(kept[-1])["step"] < training.step:  # killed between checkpoint and log
-            kept.append(json.dumps(training.last_metrics))
-        write_atomically(folder / METRICS, "".join(line + "\n" for line in kept))
-    else:
-        write_atomically(folder / RECIPE, json.dumps(_description(training, data), indent=1) + "\n")
-        write_atomically(folder / METRICS, "")
-    for metrics in training:
-        append_line(folder / METRICS, json.dumps(metrics.as_dict()))
-        if metrics.step >= recipe.steps:
-            _finish(training, folder)
-        yield metrics
-    if not (folder / WEIGHTS).exists():  # killed between the last checkpoint and the weights
-        _finish(training, folder)
+    return resume and (folder / CHECKPOINT).exists()
+
+
+def _trim(folder, training):
+    """Bring the log to where the checkpoint stands."""
+    kept = [line for line in _lines(folder) if json.loads(line)["step"] <= training.step]
+    if not kept or json.loads(kept[-1])["step"] < training.step:  # killed between checkpoint and log
+        kept.append(json.dumps(training.last_metrics))
+    write_atomically(folder / METRICS, "".join(line + "\n" for line in kept))
 
 
 def _finish(training, folder):
@@ -111,6 +124,7 @@ def _description(training, data):
         "torch_version": torch.__version__,
         "python_version": platform.python_version(),
         "device": torch.cuda.get_device_name(training.device) if cuda else training.device.type,
+        "processes": distributed.world_size(),
         "threads": torch.get_num_threads(),
         "precision": str(training.dtype or torch.float32).removeprefix("torch."),
         "unlabeled": len(data.u),

@@ -8,11 +8,12 @@ import time
 
 import torch
 
+from . import distributed
 from .augment import to_float
 from .batches import Batches, make_strong
 from .checkpoints import load_checkpoint, save_checkpoint
 from .data import SemiSupervisedData
-from .devices import autocast_dtype, choose_device, compiled, make_generators
+from .devices import autocast_dtype, choose_device, compiled, keep_memory, make_generators
 from .errors import FixMatchError
 from .methods import make_method
 from .metrics import Metrics, Tally, evaluate
@@ -43,13 +44,16 @@ class Training:
                                 "the data with the same number.")
         self.recipe, self.device = recipe, choose_device(device)
         self.dtype = autocast_dtype(self.device, recipe.precision)
+        if self.device.type == "cpu":
+            keep_memory()
         self.data = data.to(self.device)
         self.checkpoint = checkpoint
-        self.generators = make_generators(recipe.seed, self.device)
+        self.generators = make_generators(recipe.seed, self.device, distributed.rank())
         self.batches = Batches(recipe, self.data, make_strong(recipe).to(self.device), self.generators)
         self._channels_last = self.device.type != "mps"
         model = WideResNet(recipe.depth, recipe.width, data.num_classes, data.channels,
                            bn_momentum=recipe.bn_momentum, generator=self.generators["weights"]).to(self.device)
+        model = distributed.synchronized(model, self.device)
         self.model = model.to(memory_format=torch.channels_last) if self._channels_last else model
         self.ema_model = MovingAverage(self.model, recipe.ema_decay)
         self.method = make_method(recipe, data).to(self.device)
@@ -61,8 +65,9 @@ class Training:
         self.step, self.seconds, self.last_metrics = 0, 0.0, None
         if resume:
             load_checkpoint(self, checkpoint)
-        self._net = compiled(self.model, self.device, recipe.steps - self.step, compile)
-        self.bar = Progress(recipe.steps, self.step, progress)
+        net = compiled(self.model, self.device, recipe.steps - self.step, compile)
+        self._net = distributed.parallel(net, self.device)
+        self.bar = Progress(recipe.steps, self.step, progress if distributed.rank() == 0 else None)
         self._tally = Tally(data.num_classes, self.device)
 
     # ------------------------------------------------------------------------------------------------ iteration
@@ -85,7 +90,7 @@ class Training:
         metrics = self._evaluate(shares, steps, time.perf_counter() - began, began)
         self.last_metrics = metrics.as_dict()
         if self.checkpoint is not None:
-            save_checkpoint(self, self.checkpoint)
+            save_checkpoint(self, self.checkpoint)  # process 0 writes
         self.bar.evaluated(metrics)
         return metrics
 
@@ -98,6 +103,8 @@ class Training:
             group["lr"] = learning_rate(self.recipe, self.step)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss.total).backward()
+        for parameter in self.method.parameters():  # those of the net are averaged on the way
+            distributed.mean_(parameter.grad)
         self.scaler.step(self.optimizer)  # in float16 an overflowing step is skipped; it still counts as a step
         self.scaler.update()
         self.ema_model.update_parameters(self.model)
@@ -141,8 +148,8 @@ class Training:
     def _evaluate(self, shares, steps, trained, began):
         recipe, data = self.recipe, self.data
         views = recipe.batch_size * (1 + recipe.mu * len(self.method.views))
-        accuracy = evaluate(self.ema_model, data.x_test, data.y_test, dtype=self.dtype)
-        raw = evaluate(self.model, data.x_test, data.y_test, dtype=self.dtype)
+        accuracy, raw = (evaluate(model, data.x_test, data.y_test, dtype=self.dtype)
+                         for model in (self.ema_model, self.model))
         self.seconds += time.perf_counter() - began
         return Metrics(
             step=self.step, **shares, test_accuracy=accuracy, test_accuracy_raw=raw,

@@ -1,0 +1,134 @@
+"""The seam and the faster ways through the net: which of them changes the mathematics, and how."""
+
+import pytest
+import torch
+
+import fixmatch_lite as fm
+from fixmatch_lite import comparators
+from fixmatch_lite.augment import to_float
+from fixmatch_lite.methods import make_method
+from fixmatch_lite.recipes import options_of
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return fm.load_data("digits", labels=40, seed=0)
+
+
+def begin(digits, **changes):
+    recipe = fm.recipe("digits", **{"steps": 6, "eval_every": 3, "batch_size": 4, "mu": 3, "precision": "float32",
+                                    "tau": 0.25, **changes})
+    return fm.fit(recipe, digits, device="cpu")
+
+
+def one_step(training):
+    """The step's batch, and the loss by the method."""
+    batch = training.batches.next(training.method.views)
+    return batch, training.method.loss(batch, training)
+
+
+def scaled(images):
+    return to_float(images).contiguous(memory_format=torch.channels_last)
+
+
+def test_T3_separate_forward_by_hand(digits):
+    """A pass over the weak views without gradient, then one over labeled and strong ones: two sets of statistics."""
+    training, twin = begin(digits, forward="separate"), begin(digits)
+    batch, loss = one_step(training)
+    weak, strong = batch.u
+    with torch.no_grad():
+        logits_u_weak = twin.model(scaled(weak))
+    logits_x, logits_u_strong = twin.model(scaled(torch.cat([batch.x, strong]))).split([4, 12])
+    expected = fm.fixmatch_loss(logits_x, batch.y, logits_u_weak, logits_u_strong, tau=0.25)
+    assert 0 < loss.mask.mean() < 1
+    torch.testing.assert_close(loss.total, expected.total)
+    for (name, mine), its in zip(training.model.named_buffers(), twin.model.buffers()):
+        torch.testing.assert_close(mine, its, msg=name)
+
+
+def test_T3_kept_forward_by_hand(digits):
+    """The second pass takes the kept strong views alone, and its mean still runs over all mu * B."""
+    training, twin = begin(digits, forward="kept"), begin(digits)
+    batch, loss = one_step(training)
+    weak, strong = batch.u
+    with torch.no_grad():
+        q = twin.model(scaled(weak)).softmax(1)
+    kept = [k for k in range(12) if q[k].max() >= 0.25]
+    assert 0 < len(kept) < 12 and loss.mask.tolist() == [float(k in kept) for k in range(12)]
+    logits_x, logits_kept = twin.model(scaled(torch.cat([batch.x, strong[kept]]))).split([4, len(kept)])
+    each = torch.nn.functional.cross_entropy(logits_kept, q[kept].argmax(1), reduction="none")
+    torch.testing.assert_close(loss.unsupervised, each.sum() / 12)
+    torch.testing.assert_close(loss.supervised, torch.nn.functional.cross_entropy(logits_x, batch.y))
+    loss.total.backward()
+    (torch.nn.functional.cross_entropy(logits_x, batch.y) + each.sum() / 12).backward()
+    for (name, mine), its in zip(training.model.named_parameters(), twin.model.parameters()):
+        torch.testing.assert_close(mine.grad, its.grad, msg=name)
+
+
+def test_kept_is_separate_where_everything_is_kept(digits):
+    ends = []
+    for forward in ("separate", "kept"):
+        training = begin(digits, forward=forward, tau=0.0)
+        list(training)
+        ends.append(training.model.state_dict())
+    assert all(torch.equal(ends[0][k], ends[1][k]) for k in ends[0])
+
+
+def test_kept_with_nothing_kept_trains_on_the_labels(digits):
+    training = begin(digits, forward="kept", tau=1.0)
+    batch, loss = one_step(training)
+    loss.total.backward()
+    assert loss.unsupervised == 0 and all(p.grad.isfinite().all() for p in training.model.parameters())
+
+
+@pytest.mark.parametrize("forward", ["joint", "separate"])
+def test_T35_compiled_net_is_the_net(digits, forward):
+    """One graph a shape and gradient mode, no break in it, and the answers of the net as it is; in float32, to rounding."""
+    torch._dynamo.reset()
+    ends = []
+    for compile in (False, True):
+        recipe = fm.recipe("digits", steps=3, eval_every=3, batch_size=4, mu=3, tau=0.25, precision="float32",
+                           forward=forward)
+        training = fm.fit(recipe, digits, device="cpu", compile=compile)
+        list(training)
+        ends.append(training.model.state_dict())
+    for name in ends[0]:
+        torch.testing.assert_close(ends[1][name], ends[0][name], rtol=1e-3, atol=1e-4, msg=name)
+    counted = torch._dynamo.utils.counters
+    assert not counted["graph_break"] and counted["stats"]["unique_graphs"] <= 3
+
+
+def test_without_a_compiler_the_net_runs_as_it_is_and_says_so(digits, monkeypatch, capsys):
+    from fixmatch_lite import devices
+
+    monkeypatch.setattr(devices.shutil, "which", lambda name: None)
+    model = torch.nn.Linear(1, 1)
+    assert devices.compiled(model, torch.device("cpu"), 10**6, True) is model
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "no C++ compiler" in told
+    assert devices.compiled(model, torch.device("cpu"), 10**6) is model and not capsys.readouterr().err
+
+
+def test_every_method_has_a_name_and_says_which_options_it_has(digits):
+    for name in comparators.METHODS:
+        recipe = fm.recipe("digits", method=name)
+        method = make_method(recipe, digits)
+        assert isinstance(method, torch.nn.Module) and set(method.views) <= {"weak", "strong"}, name
+        assert isinstance(options_of(name), dict)
+    with pytest.raises(fm.FixMatchError, match="fixmatch has no option 'temperature'; it has none"):
+        fm.recipe("digits", options={"temperature": 0.5})
+
+
+def test_moving_average_as_teacher_forgets_what_it_saw(digits):
+    """With ``train`` the teacher normalizes by the batch at hand, and no running statistic moves."""
+    training = begin(digits)
+    next(training)
+    before = {k: v.clone() for k, v in training.ema_model.state_dict().items()}
+    images = digits.u[:16]
+    by_batch, by_running = training.teacher(images, train=True), training.teacher(images)
+    assert not torch.allclose(by_batch, by_running)
+    assert all(torch.equal(v, before[k]) for k, v in training.ema_model.state_dict().items())
+    fresh = fm.WideResNet(10, 1, 10, 1, bn_momentum=0.1).train()
+    fresh.load_state_dict(training.ema_model.module.state_dict())
+    torch.testing.assert_close(by_batch, fresh(scaled(images)).detach(), rtol=1e-4, atol=1e-5)
+    assert not by_batch.requires_grad and training.model.training
