@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .. import distributed
+
 TINY = 1e-6  # of the released code, in numerator and denominator
 
 
@@ -37,8 +39,8 @@ class DistributionAlignment(nn.Module):
         log_q = F.log_softmax(logits_u_weak.float(), dim=-1)
         aligned = F.log_softmax(log_q + torch.log((TINY + self.p_data) / (TINY + self.p_model.mean(0))), dim=-1)
         classes = self.p_model.shape[1]
-        self.p_data.lerp_(F.one_hot(y, classes).float().mean(0), 1 - self.decay)
-        self.p_model.index_copy_(0, self.position, log_q.exp().mean(0, keepdim=True))
+        self.p_data.lerp_(distributed.mean_(F.one_hot(y, classes).float().mean(0)), 1 - self.decay)
+        self.p_model.index_copy_(0, self.position, distributed.mean_(log_q.exp().mean(0, keepdim=True)))
         self.position.add_(1).remainder_(len(self.p_model))
         return aligned
 

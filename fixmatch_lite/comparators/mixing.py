@@ -37,7 +37,7 @@ def mixup(images, targets, alpha, generator):
     """Blend every image, and its target, with another one of the batch.
 
     x' = s x + (1 - s) x[other], likewise the targets, with s = max(b, 1 - b) and b ~ Beta(alpha, alpha) drawn for each
-    image, so that an image stays nearer to itself than to the other.
+    image, so that an image stays nearer to itself than to the other. Of several processes each blends its own share.
 
     Args:
         images: float ``(n, C, H, W)``.

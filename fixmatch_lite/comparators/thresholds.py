@@ -1,7 +1,8 @@
 """FixMatch's successors: the threshold follows the class, the run, or gives way to a weight.
 
 Each is a policy for `Consistency` and the method around it. Moving averages of statistics forget at the recipe's
-``ema_decay`` unless told otherwise: both rates are 0.999 in the papers, and both belong to the length of the run.
+``ema_decay`` unless told otherwise: both rates are 0.999 in the papers, and both belong to the length of the run. They
+run over the shares of all processes.
 Taught in: chapter 4.
 """
 
@@ -9,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .. import distributed
 from ..losses import semi_supervised_loss
 from ..methods import Consistency
 from ..policies import PseudoLabels
@@ -49,10 +51,11 @@ class CurriculumThresholds(nn.Module):
     def forward(self, logits_u_weak, *, ids=None, q_labeled=None, y=None):
         confidence, pseudo_label = logits_u_weak.detach().float().softmax(-1).max(-1)
         weight = (confidence >= self.thresholds()[pseudo_label]).float()
-        self._remember(ids, pseudo_label, confidence >= self.tau)
+        self._remember(*map(distributed.gathered, (ids, pseudo_label, (confidence >= self.tau).long())))
         return PseudoLabels(weight, pseudo_label, confidence)
 
     def _remember(self, ids, pseudo_label, sure):
+        sure = sure.bool()
         again = ((ids[:, None] == ids) & sure).triu(1).any(1)  # the same image is sure once more, later in the batch
         last, before = sure & ~again, self.guessed[ids]
         self.guessed.index_add_(0, ids, torch.where(last, pseudo_label - before, 0))
@@ -97,11 +100,11 @@ class SelfAdaptiveThresholds(nn.Module):
     def forward(self, logits_u_weak, *, ids=None, q_labeled=None, y=None):
         q = logits_u_weak.detach().float().softmax(-1)
         confidence, pseudo_label = q.max(-1)
-        self.tau.lerp_(confidence.mean(), 1 - self.decay)
+        predicted = F.one_hot(pseudo_label, len(self.h)).float()
+        for average, of_each in ((self.tau, confidence), (self.p, q), (self.h, predicted)):
+            average.lerp_(distributed.mean_(of_each.mean(0)), 1 - self.decay)
         if self.clip is not None:
             self.tau.clamp_(max=self.clip)
-        self.p.lerp_(q.mean(0), 1 - self.decay)
-        self.h.lerp_(F.one_hot(pseudo_label, len(self.h)).float().mean(0), 1 - self.decay)
         threshold = self.tau * self.p / self.p.max()
         return PseudoLabels((confidence >= threshold[pseudo_label]).float(), pseudo_label, confidence)
 
@@ -113,10 +116,10 @@ def fairness(logits_u_strong, weight, p, h):
     A class that is nobody's argmax gets 0, as in the authors' code; where nothing counts, so does the whole term.
     Source: Wang et al. 2023, section 4.2. Taught in: chapter 4.
     """
-    prediction, number = logits_u_strong.float().softmax(-1), weight.sum()
+    prediction, number = logits_u_strong.float().softmax(-1), distributed.summed(weight.sum())
     share = weight / number.clamp(min=1)
-    mean = share @ prediction
-    histogram = share @ F.one_hot(prediction.argmax(-1), len(p)).float()
+    mean = distributed.summed(share @ prediction)
+    histogram = distributed.summed(share @ F.one_hot(prediction.argmax(-1), len(p)).float())
     a, b = (_normalized(part, whole) for part, whole in ((p, h), (mean, histogram)))
     return torch.where(number > 0, (a * torch.log(b + 1e-12)).sum(), 0.0)
 
@@ -179,14 +182,15 @@ class TruncatedGaussian(nn.Module):
         q = logits_u_weak.detach().float().softmax(-1)
         confidence, pseudo_label = q.max(-1)
         c = self._aligned(q).max(-1).values if self.align else confidence
-        self.mean.lerp_(c.mean(), 1 - self.decay)
-        self.variance.lerp_(c.var(correction=min(1, len(c) - 1)), 1 - self.decay)
+        every = distributed.gathered(c)
+        self.mean.lerp_(every.mean(), 1 - self.decay)
+        self.variance.lerp_(every.var(correction=min(1, len(every) - 1)), 1 - self.decay)
         spread = self.variance.clamp(min=1e-12)  # where all are sure for long, it may end at 0
         weight = torch.exp(-(c - self.mean).clamp(max=0).square() / (spread / 2))
         return PseudoLabels(weight, pseudo_label, confidence)
 
     def _aligned(self, q):
-        mean = q.mean(0)
+        mean = distributed.mean_(q.mean(0))
         self.p_model.copy_(torch.where(self.p_model.sum() > 0, torch.lerp(self.p_model, mean, 1 - self.decay), mean))
         ratio = q * (1 / len(mean) + TINY) / (self.p_model + TINY)
         return ratio / ratio.sum(-1, keepdim=True)

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .. import distributed
 from ..errors import FixMatchError
 from ..losses import semi_supervised_loss
 from ..methods import Consistency
@@ -85,4 +86,5 @@ class UDA(Consistency):
         if self.tsa == "none":
             return each.mean()
         counts = (torch.exp(-each.detach()) <= self.threshold(progress)).float()
-        return (counts * each).sum() / counts.sum().clamp(min=1)
+        number = distributed.summed(counts.sum()).clamp(min=1) / distributed.world_size()  # a process's even share of it
+        return (counts * each).sum() / number
