@@ -11,7 +11,6 @@ step of 64: --batch-size 64.
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch  # noqa: E402
+from common import peak_gigabytes  # noqa: E402
 
 import fixmatch_lite as fm  # noqa: E402
 from fixmatch_lite import distributed  # noqa: E402
@@ -42,17 +42,11 @@ def noise(count, side):
     return images
 
 
-def held(device):
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated() / 1e9
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
-
-
 def measure(device, batch_size, mu, side, unlabeled, steps):
     """Seconds a step and gigabytes, in this process."""
     name = distributed.start(device) if distributed.started_by_torchrun() else device
     device = fm.choose_device(name)
-    before, images = held(device), noise(unlabeled, side)
+    before, images = peak_gigabytes(device), noise(unlabeled, side)
     targets = torch.arange(unlabeled) % 10
     data = SemiSupervisedData("noise", images[:40], targets[:40], images, targets, images[:10], targets[:10],
                               tuple("0123456789"), tuple(range(40)))
@@ -64,7 +58,7 @@ def measure(device, batch_size, mu, side, unlabeled, steps):
         training._train_step()
         wait()
         times.append(time.perf_counter() - began)
-    return {"seconds_a_step": statistics.median(times[2:]), "memory_gb": held(device) - before,
+    return {"seconds_a_step": statistics.median(times[2:]), "memory_gb": peak_gigabytes(device) - before,
             "data_gb": images.numel() / 1e9}
 
 

@@ -15,7 +15,6 @@ import copy
 import functools
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch  # noqa: E402
 from augment import photos, pillow_view  # noqa: E402
+from common import peak_gigabytes  # noqa: E402
 
 import fixmatch_lite as fm  # noqa: E402
 from fixmatch_lite.data import SemiSupervisedData  # noqa: E402
@@ -131,9 +131,7 @@ def measure(name, device, count):
     first = seconds(step, 1, device)
     seconds(step, 1 if device.type == "cpu" else 10, device)  # the second step still allocates
     later = seconds(step, count, device)
-    if device.type == "cuda":
-        return first, later, torch.cuda.max_memory_allocated() / 1e9
-    return first, later, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
+    return first, later, peak_gigabytes(device)
 
 
 def in_a_process_of_its_own(name, options):

@@ -9,7 +9,6 @@ import torch
 
 from . import comparators, distributed
 from .augment import PRESETS, Cutout, RandAugment, Strong, weak_augment
-from .data import ShuffledIndices
 from .errors import FixMatchError
 
 
@@ -20,6 +19,31 @@ class Batch(NamedTuple):
     y: torch.Tensor    # int64 (B,): their classes
     u: tuple           # of uint8 (mu * B, C, H, W): one entry a view that the method asked for, of the same images
     ids: torch.Tensor  # int64 (mu * B,): which ones, as positions in the unlabeled set; None without views
+
+
+class ShuffledIndices:
+    """An endless stream of indices: every index once in a random order, then all of them again in another.
+
+    Args:
+        size: how many indices there are; may be smaller than a batch (ten labels, batches of 64).
+        generator: source of the orders.
+    """
+
+    def __init__(self, size, generator):
+        self.size, self.generator = size, generator
+        self.order, self.position = torch.randperm(size, generator=generator), 0
+
+    def next(self, count):
+        """The next ``count`` indices, int64 ``(count,)``."""
+        parts = []
+        while count > 0:
+            if self.position == self.size:
+                self.order, self.position = torch.randperm(self.size, generator=self.generator), 0
+            part = self.order[self.position: self.position + count]
+            parts.append(part)
+            self.position += len(part)
+            count -= len(part)
+        return torch.cat(parts)
 
 
 class Batches:

@@ -36,7 +36,7 @@ fixmatch-lite train digits --labels 40 --method supervised --out runs/alone"""
 app = typer.Typer(name="fixmatch-lite", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   epilog=EXAMPLES, help="Learn from a few labeled images and many unlabeled ones (FixMatch).")
 
-DATASETS = ("digits", "cifar10", "folder")  # those of `data`, which imports torch; a test holds them together
+DATASETS = ("digits", "cifar10", "cifar100", "svhn", "stl10", "folder")  # those of `data`, which imports torch; a test holds them together
 SOURCE = "source.json"  # beside the run's own files: where the images were
 
 # What an option is when it is left out stands in parentheses: for cifar10 the paper's value.
@@ -47,7 +47,7 @@ def option(help, panel=RUN, *names):
     return typer.Option(*names, help=help, rich_help_panel=panel, show_default=False)
 
 
-Root = Annotated[Optional[Path], option("Folder of the data (folder: the one with train/ and test/; cifar10: data).",
+Root = Annotated[Optional[Path], option("Folder of the data (folder: the one with train/ and test/; else data).",
                                         DATA)]
 ImageSize = Annotated[Optional[int], option("Side in pixels to bring a folder's images to (their most common size).",
                                             DATA)]
@@ -56,15 +56,18 @@ Device = Annotated[Optional[str], option("cuda, mps or cpu (the fastest there is
 
 @app.command(epilog=TRAIN_EXAMPLES, no_args_is_help=True)
 def train(
-    dataset: Annotated[str, typer.Argument(help="digits (comes along), cifar10 (170 MB, fetched once) or folder.")],
-    labels: Annotated[Optional[int], option("Labeled images in all, balanced over the classes "
-                                            "(digits 40, cifar10 250, folder all).", DATA)] = None,
+    dataset: Annotated[str, typer.Argument(help="digits (comes along); cifar10, cifar100, svhn or stl10 (fetched once: 170 MB, "
+                                           "169 MB, 246 MB, 2.6 GB); or folder: your own pictures.")],
+    labels: Annotated[Optional[int], option("Labeled images in all (digits 40, cifar10 and svhn 250, cifar100 400, "
+                                            "stl10 1,000, folder all).", DATA)] = None,
+    split: Annotated[Optional[str], option("balanced over the classes, or proportional to them (balanced; svhn "
+                                           "proportional).", DATA)] = None,
     labeled: Annotated[Optional[Path], option("JSON file with the indices of the labeled images, instead of a draw.",
                                               DATA)] = None,
     label_seed: Annotated[Optional[int], option("Decides which images are labeled (the same as --seed).", DATA)] = None,
     root: Root = None,
     image_size: ImageSize = None,
-    flip: Annotated[Optional[bool], option("Whether a mirrored picture keeps its class (yes; digits no).", DATA,
+    flip: Annotated[Optional[bool], option("Whether a mirrored picture keeps its class (yes; digits, svhn no).", DATA,
                                            "--flip/--no-flip")] = None,
     method: Annotated[str, option("fixmatch, or supervised: the labeled images alone (fixmatch).",
                                   METHOD)] = "fixmatch",
@@ -91,7 +94,7 @@ def train(
     from .terminal import Table, print_result, speaker, stopped
 
     say = speaker(quiet)
-    given = dict(labels=labels, flip=flip, steps=steps, batch_size=batch_size, mu=mu, tau=tau, lambda_u=lambda_u,
+    given = dict(labels=labels, split=split, flip=flip, steps=steps, batch_size=batch_size, mu=mu, tau=tau, lambda_u=lambda_u,
                  lr=lr, precision=precision, eval_every=eval_every)
     # before anything is read or fetched: a wrong value should not cost the reader a download
     recipe = fm.recipe(dataset, method=method, seed=seed, label_seed=seed if label_seed is None else label_seed,
@@ -99,7 +102,8 @@ def train(
     device = fm.choose_device(device)
     if out is not None:
         _check_out(out, resume)
-    data = fm.load_data(dataset, recipe.labels, recipe.label_seed, root, labeled=labeled, image_size=image_size)
+    data = fm.load_data(dataset, recipe.labels, recipe.label_seed, root, labeled=labeled, split=recipe.split,
+                        image_size=image_size)
     if labeled and labels not in (None, len(data.x)):
         raise fm.FixMatchError(f"{labeled} names {len(data.x)} images and --labels asks for {labels}: leave out "
                                "--labels.")
@@ -163,18 +167,21 @@ def evaluate(
 
 @app.command(no_args_is_help=True, epilog="Example:\n\nfixmatch-lite download cifar10 --root data")
 def download(
-    dataset: Annotated[str, typer.Argument(help="cifar10, the only one that has to be fetched.")],
-    root: Annotated[Path, option("Folder for the archive (data).", DATA)] = Path("data"),
+    dataset: Annotated[str, typer.Argument(help="cifar10, cifar100, svhn or stl10.")],
+    root: Annotated[Path, option("Folder for what is fetched (data).", DATA)] = Path("data"),
     quiet: Annotated[bool, option("No progress.", RUN, "--quiet")] = False,
 ):
     """Fetch a data set now, so that training later needs no network; what has arrived is kept."""
     _check_dataset(dataset)
-    from .cifar import download_cifar10
+    from .data import remote_files
+    from .download import fetch
     from .errors import FixMatchError
 
-    if dataset != "cifar10":
+    files = remote_files(dataset)
+    if not files:
         raise FixMatchError(f"There is nothing to download for {dataset}: train with it right away.")
-    print(download_cifar10(root, quiet=quiet))
+    for file in files:
+        print(fetch(*file, root, quiet=quiet))
 
 
 @app.command(epilog="Example:\n\nfixmatch-lite runs runs")

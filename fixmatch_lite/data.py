@@ -8,13 +8,15 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from .errors import FixMatchError
 
-DATASETS = ("digits", "cifar10", "folder")
+DATASETS = ("digits", "cifar10", "cifar100", "svhn", "stl10", "folder")
+SPLITS = ("balanced", "proportional")
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,14 @@ def labeled_hash(indices):
     return hashlib.sha256(",".join(str(int(i)) for i in sorted(indices)).encode()).hexdigest()[:16]
 
 
-def draw_labeled(targets, labels, seed, class_names=None):
-    """Draw a balanced labeled set: the same number from every class, by the seed alone.
+def draw_labeled(targets, labels, seed, class_names=None, split="balanced"):
+    """Draw a labeled set, by the seed alone: the same number from every class, or in proportion to the classes.
 
     Args:
         targets: int64 ``(N,)`` classes of the training images.
         labels: how many in all. Where the classes do not divide it, some classes, drawn by the seed, get one more.
+        split: "balanced", or "proportional": each label goes to the class that lacks most, measured by the most
+            frequent class, as in FixMatch's released code (where the classes are equal, so are the shares).
         seed: decides everything; no global random state is read or changed.
         class_names: for the messages.
 
@@ -88,18 +92,28 @@ def draw_labeled(targets, labels, seed, class_names=None):
     if labels < len(classes):
         raise FixMatchError(f"{labels} labels cannot cover {len(classes)} classes; ask for at least {len(classes)}.")
     random = np.random.RandomState(seed)  # the legacy generator, because its stream never changes
-    share = np.full(len(classes), labels // len(classes))
-    share[random.permutation(len(classes))[: labels % len(classes)]] += 1
+    if split == "proportional":
+        share = _proportional(counts, labels)
+    else:
+        share = np.full(len(classes), labels // len(classes))
+        share[random.permutation(len(classes))[: labels % len(classes)]] += 1
     chosen = []
     for kind, count, wanted in zip(classes, counts, share):
         if count < wanted:
             name = class_names[kind] if class_names is not None else kind
             raise FixMatchError(f"Class {name} has {count} training images, fewer than the {wanted} labels that a "
-                                f"balanced draw of {labels} needs; ask for fewer labels or name the labeled images "
+                                f"{split} draw of {labels} needs; ask for fewer labels or name the labeled images "
                                 "in a file.")
         members = np.flatnonzero(targets == kind)
         chosen.extend(random.permutation(members)[:wanted])
     return tuple(sorted(int(i) for i in chosen))
+
+
+def _proportional(counts, labels):
+    frequency, share = counts / counts.max(), np.zeros(len(counts), dtype=int)
+    for _ in range(labels):
+        share[np.argmax(frequency - share / max(share.max(), 1))] += 1
+    return share
 
 
 def read_labeled(path, size):
@@ -118,6 +132,19 @@ def read_labeled(path, size):
     return tuple(sorted(indices))
 
 
+class Loaded(NamedTuple):
+    """What a loader found. ``pool`` holds every training image, first ``images``, which may be a view of it, then those
+    without a label; None where there are no others."""
+
+    images: torch.Tensor
+    targets: torch.Tensor
+    x_test: torch.Tensor
+    y_test: torch.Tensor
+    class_names: tuple
+    pool: torch.Tensor = None
+    folds: tuple = ()  # labeled sets that come with the data
+
+
 def _digits(root, image_size):
     """scikit-learn's 1,797 handwritten digits, 8 x 8; 50 of each class, drawn once and for all, are the test part."""
     from sklearn.datasets import load_digits
@@ -129,14 +156,32 @@ def _digits(root, image_size):
     test[list(draw_labeled(targets, 500, seed=2020))] = True
     train, test = torch.from_numpy(~test), torch.from_numpy(test)
     names = tuple(str(k) for k in range(10))
-    return images[train], targets[train], None, images[test], targets[test], names
+    return Loaded(images[train], targets[train], images[test], targets[test], names)
 
 
 def _cifar10(root, image_size):
-    from .cifar import load_cifar10
+    from .cifar import CIFAR10, load_cifar
 
-    images, targets, x_test, y_test, names = load_cifar10(root)
-    return images, targets, None, x_test, y_test, names
+    return Loaded(*load_cifar(CIFAR10, root))
+
+
+def _cifar100(root, image_size):
+    from .cifar import CIFAR100, load_cifar
+
+    return Loaded(*load_cifar(CIFAR100, root))
+
+
+def _svhn(root, image_size):
+    from .svhn import load_svhn
+
+    return Loaded(*load_svhn(root))
+
+
+def _stl10(root, image_size):
+    from .stl10 import load_stl10
+
+    pool, *rest, folds = load_stl10(root)
+    return Loaded(*rest, pool=pool, folds=folds)
 
 
 def _folder(root, image_size):
@@ -145,21 +190,32 @@ def _folder(root, image_size):
     if root is None:
         raise FixMatchError("The data set 'folder' needs a place: give root=, a folder with train/<class>/ and "
                             "test/<class>/ in it.")
-    return load_folder(root, image_size=image_size)
+    pool, *rest = load_folder(root, image_size=image_size)
+    return Loaded(*rest, pool=pool)
 
 
-def load_data(name, labels=40, seed=0, root=None, *, labeled=None, image_size=None, flip=None):
+def remote_files(name):
+    """What has to be fetched for a data set: `download.RemoteFile`, one for each file."""
+    from . import cifar, stl10, svhn
+
+    return {"cifar10": (cifar.CIFAR10.archive,), "cifar100": (cifar.CIFAR100.archive,), "svhn": svhn.FILES,
+            "stl10": (stl10.ARCHIVE,)}.get(name, ())
+
+
+def load_data(name, labels=40, seed=0, root=None, *, labeled=None, split="balanced", image_size=None, flip=None):
     """Load a data set and draw its labeled part.
 
     Args:
-        name: "digits" (ships with scikit-learn), "cifar10" (downloaded once, checked byte for byte) or "folder" (any
-            tree ``train/<class>/…``, ``test/<class>/…``, optional ``unlabeled/…``).
-        labels: size of the labeled set, balanced over the classes; None takes every training image.
-        seed: decides the labeled set, and nothing else does.
-        root: the folder of the data; for cifar10 the place of the archive (``data`` unless given).
+        name: "digits" (ships with scikit-learn), "cifar10", "cifar100", "svhn" or "stl10" (downloaded once, checked
+            byte for byte), or "folder" (any tree ``train/<class>/…``, ``test/<class>/…``, optional ``unlabeled/…``).
+        labels: size of the labeled set; None takes every training image.
+        seed: decides the labeled set, and nothing else does. With 1,000 labels of stl10 it is the number of one of the
+            data set's own ten folds, 0 to 9; the papers use the first five.
+        root: the folder of the data, where a downloaded archive lies or shall lie (``data`` unless given).
         labeled: a file of indices (see `SemiSupervisedData.save_labeled`) or a sequence of them, instead of a draw.
+        split: "balanced" over the classes, or "proportional" to them; see `draw_labeled`.
         image_size: side in pixels to which a folder's images are brought; None keeps the most common size.
-        flip: whether mirrored pictures keep their class; None takes the data set's own answer (no for digits).
+        flip: whether mirrored pictures keep their class; None takes the data set's own answer (no for digits and svhn).
 
     Returns:
         `SemiSupervisedData`.
@@ -167,49 +223,34 @@ def load_data(name, labels=40, seed=0, root=None, *, labeled=None, image_size=No
     Raises:
         FixMatchError: unknown name, unreadable data, or a labeled set that cannot be drawn.
     """
-    loaders = {"digits": _digits, "cifar10": _cifar10, "folder": _folder}
+    loaders = {"digits": _digits, "cifar10": _cifar10, "cifar100": _cifar100, "svhn": _svhn, "stl10": _stl10,
+               "folder": _folder}
     if name not in loaders:
         near = difflib.get_close_matches(name, DATASETS, n=1)
-        raise FixMatchError(f"There is no data set {name!r}; " + (f"did you mean {near[0]!r}? " if near else "")
-                            + f"Use one of {', '.join(DATASETS)}.")
-    images, targets, unlabeled, x_test, y_test, class_names = loaders[name](root, image_size)
+        raise FixMatchError(f"There is no data set {name!r}; " + (f"did you mean {near[0]!r}? Use " if near else "use ")
+                            + f"one of {', '.join(DATASETS)}.")
+    if split not in SPLITS:
+        raise FixMatchError(f"There is no split {split!r}; use one of {', '.join(SPLITS)}.")
+    found = loaders[name](root, image_size)
+    indices = _labeled_indices(found, labels, seed, labeled, split)
+    chosen, u_true = torch.tensor(indices), found.targets
+    if found.pool is not None:
+        u_true = torch.cat([u_true, torch.full((len(found.pool) - len(u_true),), -1)])
+    return SemiSupervisedData(
+        name=name, x=found.images[chosen], y=found.targets[chosen], u=found.images if found.pool is None else found.pool,
+        u_true=u_true, x_test=found.x_test, y_test=found.y_test, class_names=tuple(found.class_names),
+        labeled_indices=indices, flip=name not in ("digits", "svhn") if flip is None else flip)
+
+
+def _labeled_indices(found, labels, seed, labeled, split):
     if labeled is not None:
         is_file = isinstance(labeled, (str, Path))
-        indices = read_labeled(labeled, len(images)) if is_file else tuple(sorted(int(i) for i in labeled))
-    elif labels is None:
-        indices = tuple(range(len(images)))
-    else:
-        indices = draw_labeled(targets, labels, seed, class_names)
-    chosen = torch.tensor(indices)
-    u, u_true = images, targets
-    if unlabeled is not None and len(unlabeled):
-        u = torch.cat([images, unlabeled])
-        u_true = torch.cat([targets, torch.full((len(unlabeled),), -1)])
-    return SemiSupervisedData(
-        name=name, x=images[chosen], y=targets[chosen], u=u, u_true=u_true, x_test=x_test, y_test=y_test,
-        class_names=tuple(class_names), labeled_indices=indices, flip=(name != "digits") if flip is None else flip)
-
-
-class ShuffledIndices:
-    """An endless stream of indices: every index once in a random order, then all of them again in another.
-
-    Args:
-        size: how many indices there are; may be smaller than a batch (ten labels, batches of 64).
-        generator: source of the orders.
-    """
-
-    def __init__(self, size, generator):
-        self.size, self.generator = size, generator
-        self.order, self.position = torch.randperm(size, generator=generator), 0
-
-    def next(self, count):
-        """The next ``count`` indices, int64 ``(count,)``."""
-        parts = []
-        while count > 0:
-            if self.position == self.size:
-                self.order, self.position = torch.randperm(self.size, generator=self.generator), 0
-            part = self.order[self.position: self.position + count]
-            parts.append(part)
-            self.position += len(part)
-            count -= len(part)
-        return torch.cat(parts)
+        return read_labeled(labeled, len(found.images)) if is_file else tuple(sorted(int(i) for i in labeled))
+    if labels is None:
+        return tuple(range(len(found.images)))
+    if found.folds and labels == len(found.folds[0]):
+        if seed >= len(found.folds):
+            raise FixMatchError(f"With {labels} labels the seed is the number of one of the data set's own folds; give "
+                                f"0 to {len(found.folds) - 1}, not {seed}.")
+        return tuple(sorted(found.folds[seed]))
+    return draw_labeled(found.targets, labels, seed, found.class_names, split)

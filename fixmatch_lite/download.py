@@ -18,12 +18,23 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import NamedTuple
 
 from .errors import FixMatchError
 from .files import make_folder, plain_errors
 
 CHUNK = 1 << 16
 TRIES = 3  # per mirror, and only while it still brings new bytes
+
+
+class RemoteFile(NamedTuple):
+    """A file that is the same everywhere: its name, the addresses in the order in which they are tried, its MD5 as 32
+    hex digits, and its length in bytes. `fetch` takes it as ``fetch(*file, root)``."""
+
+    filename: str
+    urls: tuple
+    md5: str
+    size: int
 
 
 class _MirrorFailed(Exception):

@@ -27,10 +27,10 @@ SMALL = 64 * 64  # pixels; smaller images are kept when first opened, opening co
 
 
 def load_folder(root, image_size=None):
-    """``(train_images, train_targets, unlabeled_images, test_images, test_targets, class_names)``.
+    """``(pool, train_images, train_targets, test_images, test_targets, class_names)``.
 
-    Images are uint8 ``(N, C, H, W)``, targets int64 ``(N,)``; ``unlabeled_images`` is None where
-    there is no folder ``unlabeled/``. Classes and files come in sorted order, at any depth.
+    Images are uint8 ``(N, C, H, W)``, targets int64 ``(N,)``; ``pool`` holds the images of train/, then those of
+    unlabeled/, and ``train_images`` is a view of its beginning. Classes and files come in sorted order, at any depth.
 
     - C is 1 if every picture is gray, else 3.
     - H and W are ``image_size`` (an int, or ``(height, width)``), or else the most common size
@@ -61,8 +61,7 @@ def load_folder(root, image_size=None):
         log.info("ignored %d files that are not images, %s for one", len(ignored), ignored[0])
     first, second = len(train_paths), len(train_paths) + len(pool_paths)
     targets = [torch.tensor(t, dtype=torch.int64) for t in (train_targets, test_targets)]
-    pool = pixels[first:second] if has_pool else None
-    return pixels[:first], targets[0], pool, pixels[second:], targets[1], names
+    return pixels[:second], pixels[:first], targets[0], pixels[second:], targets[1], names
 
 
 def _labeled(root: Path, part: str, ignored: list):

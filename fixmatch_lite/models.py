@@ -41,37 +41,52 @@ class Block(nn.Module):
         return self.shortcut(x) + h
 
 
+def blocks_of(depth, groups=3):
+    """Blocks in each group of a Wide ResNet of this depth.
+
+    Raises:
+        FixMatchError: no number of blocks makes that depth.
+    """
+    blocks, rest = divmod(depth - 1 - groups, 2 * groups)
+    if rest or blocks < 1:
+        fitting = ", ".join(str(groups * (2 * n + 1) + 1) for n in range(1, 5))
+        raise FixMatchError(f"A Wide ResNet of {groups} groups has {2 * groups} n + {groups + 1} layers; {depth} is not "
+                            f"such a number, use {fitting} …")
+    return blocks
+
+
 class WideResNet(nn.Module):
     """Wide ResNet-``depth``-``width``: 28-2 with ten classes has 1,469,642 parameters.
 
     Args:
-        depth: 6 n + 4 layers, n blocks in each of the three groups.
-        width: channels are 16, then ``width`` times 16, 32 and 64.
+        depth: groups * (2 n + 1) + 1 layers, n blocks in each group; with three groups 6 n + 4.
+        width: channels are 16, then ``width`` times 16, 32, 64 and so on.
         num_classes: outputs.
         in_channels: 1 or 3.
         bn_momentum: share of a new batch in batch norm's running statistics. 0.001 is the original's; short runs
             need more (0.001 takes thousands of steps to forget its start).
+        groups: how often the image is halved, plus one. Three for 32 pixels; four for 96, where 37-2 has 5,933,770
+            parameters.
         generator: source of the initial weights; None uses torch's global one.
 
     Input float ``(N, in_channels, H, W)`` in [-1, 1], output logits ``(N, num_classes)``, with ``with_features=True``
-    also the features ``(N, 64 * width)`` from which they come. Every convolution has a
+    also the features ``(N, channels)`` from which they come. Every convolution has a
     bias, as in the original. Weights start from N(0, 2 / (k k out)) in convolutions and from Glorot's normal in the
     last layer, biases from 0. Strided convolutions pad both sides alike (TensorFlow's "same" pads only the far
     side, which shifts the sampling grid by one pixel and has no known effect).
 
     Raises:
-        FixMatchError: ``depth`` is not 6 n + 4.
+        FixMatchError: ``depth`` is no such number.
     """
 
-    def __init__(self, depth=28, width=2, num_classes=10, in_channels=3, *, bn_momentum=0.001, generator=None):
+    def __init__(self, depth=28, width=2, num_classes=10, in_channels=3, *, groups=3, bn_momentum=0.001,
+                 generator=None):
         super().__init__()
-        blocks, rest = divmod(depth - 4, 6)
-        if rest or blocks < 1:
-            raise FixMatchError(f"A Wide ResNet has 6 n + 4 layers; {depth} is not such a number, use 10, 16, 22, 28 …")
+        blocks = blocks_of(depth, groups)
         norm = lambda channels: nn.BatchNorm2d(channels, eps=1e-3, momentum=bn_momentum)
         channels, layers = 16, []
         self.stem = nn.Conv2d(in_channels, channels, 3, padding=1)
-        for group in range(3):
+        for group in range(groups):
             out = 16 * width * 2**group
             for block in range(blocks):
                 first = block == 0

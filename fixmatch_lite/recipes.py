@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from . import comparators
 from .augment import OPERATIONS, PRESETS
+from .data import SPLITS
 from .errors import FixMatchError
 
 METHODS = ("fixmatch", "supervised", *comparators.METHODS)
@@ -23,6 +24,7 @@ class Recipe:
     dataset: str = "cifar10"
     labels: int | None = 250        # None: whatever the data hold
     label_seed: int = 0             # which labeled set; see `load_data`
+    split: str = "balanced"         # or "proportional" to the classes
     seed: int = 0                   # weights, order of the batches, augmentation
     method: str = "fixmatch"        # or "supervised": the labeled images alone, or one of `comparators`
     options: dict = field(default_factory=dict)  # what that method has besides, by name
@@ -40,6 +42,7 @@ class Recipe:
     ema_decay: float = 0.999
     depth: int = 28
     width: int = 2
+    groups: int = 3                 # four for images of 96 pixels
     bn_momentum: float = 0.001
     flip: bool | None = None        # None: what the data set allows
     pad: float = 0.125              # weak shift, as a share of the side
@@ -96,6 +99,7 @@ def _rules(r):
         ("labels", "a whole number, at least 1", r.labels is None or whole(r.labels, 1)),
         ("label_seed", "a whole number, at least 0", whole(r.label_seed, 0)),
         ("seed", "a whole number, at least 0", whole(r.seed, 0)),
+        ("split", one_of(SPLITS), r.split in SPLITS),
         ("method", one_of(METHODS), r.method in METHODS),
         ("options", "a dictionary", isinstance(r.options, dict)),
         ("alignment", "True, False or None", r.alignment in (True, False, None)),
@@ -113,7 +117,9 @@ def _rules(r):
         ("nesterov", "False where momentum is 0", not r.nesterov or r.momentum > 0),
         ("weight_decay", "a number, at least 0", number(r.weight_decay) and r.weight_decay >= 0),
         ("ema_decay", "a number in [0, 1]", number(r.ema_decay) and 0 <= r.ema_decay <= 1),
-        ("depth", "6 n + 4: 10, 16, 22, 28 …", whole(r.depth, 10) and r.depth % 6 == 4),
+        ("groups", "a whole number, at least 1", whole(r.groups, 1)),
+        ("depth", f"{2 * r.groups} n + {r.groups + 1}: {r.groups * 3 + 1}, {r.groups * 5 + 1}, {r.groups * 7 + 1} …",
+         whole(r.depth, r.groups * 3 + 1) and (r.depth - r.groups - 1) % (2 * r.groups) == 0),
         ("width", "a whole number, at least 1", whole(r.width, 1)),
         ("bn_momentum", "a number in (0, 1]", number(r.bn_momentum) and 0 < r.bn_momentum <= 1),
         ("pad", "a share of the side, in [0, 0.5]", number(r.pad) and 0 <= r.pad <= 0.5),
@@ -134,6 +140,9 @@ def _rules(r):
 # a thousand of them and not a million.
 _CHANGES = {
     "cifar10": {},
+    "cifar100": {"labels": 400, "width": 8, "weight_decay": 1e-3},
+    "svhn": {"split": "proportional"},  # as the released code draws it
+    "stl10": {"labels": 1000, "depth": 37, "groups": 4},
     "folder": {"labels": None, "steps": 20_000, "eval_every": 500},
     "digits": {"labels": 40, "batch_size": 32, "steps": 1000, "lr": 0.2, "depth": 10, "width": 1, "ema_decay": 0.99,
                "bn_momentum": 0.1, "probability": 1.0, "fill": 0, "cutout": 0.25, "eval_every": 20},
@@ -165,7 +174,7 @@ def recipe(dataset, **changes):
     """The recipe for a data set, with what you want changed.
 
     Args:
-        dataset: "cifar10" (the paper's values), "digits" or "folder".
+        dataset: "cifar10", "cifar100", "svhn" or "stl10" (the paper's values), "digits" or "folder".
         changes: any field of `Recipe`, for instance ``labels=40, tau=0.9, mu=4, steps=20_000``.
 
     Raises:

@@ -49,7 +49,7 @@ class Run:
         tensors, state = read_checkpoint(self.path / WEIGHTS)
         recipe = self.recipe
         model = WideResNet(recipe.depth, recipe.width, state["num_classes"], state["channels"],
-                           bn_momentum=recipe.bn_momentum)
+                           groups=recipe.groups, bn_momentum=recipe.bn_momentum)
         model.load_state_dict(tensors)
         return model.eval()
 

@@ -52,7 +52,8 @@ class Training:
         self.batches = Batches(recipe, self.data, make_strong(recipe).to(self.device), self.generators)
         self._channels_last = self.device.type != "mps"
         model = WideResNet(recipe.depth, recipe.width, data.num_classes, data.channels,
-                           bn_momentum=recipe.bn_momentum, generator=self.generators["weights"]).to(self.device)
+                           groups=recipe.groups, bn_momentum=recipe.bn_momentum,
+                           generator=self.generators["weights"]).to(self.device)
         model = distributed.synchronized(model, self.device)
         self.model = model.to(memory_format=torch.channels_last) if self._channels_last else model
         self.ema_model = MovingAverage(self.model, recipe.ema_decay)

@@ -7,12 +7,14 @@ import os
 import pickle
 import struct
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import fixmatch_lite as fm
 from fixmatch_lite import cifar
 from fixmatch_lite.errors import FixMatchError
 
@@ -69,7 +71,7 @@ def made(tmp_path):
     batches = {name: batch_of(int(name[-1]) if name[-1].isdigit() else 9) for name in order if name != "batches.meta"}
     files = {name: Python2().dumps(batches.get(name, META)) for name in order}
     files["readme.html"] = b"<html>"
-    path = tmp_path / cifar.FILENAME
+    path = tmp_path / cifar.CIFAR10.archive.filename
     return path, archive_of(path, files), batches, files
 
 
@@ -80,7 +82,7 @@ def test_the_writer_of_this_test_writes_what_python_reads(made):
 
 def test_images_and_targets_come_in_the_order_of_the_batches(made):
     path, md5, batches, _ = made
-    images, targets, test_images, test_targets, names = cifar.read_archive(path, md5)
+    images, targets, test_images, test_targets, names = cifar.read_archive(path, md5=md5)
     assert images.dtype == test_images.dtype == torch.uint8 and targets.dtype == test_targets.dtype == torch.int64
     assert images.shape == (20, 3, 32, 32) and test_images.shape == (4, 3, 32, 32)
     assert names == tuple(NAMES)
@@ -91,12 +93,14 @@ def test_images_and_targets_come_in_the_order_of_the_batches(made):
     assert torch.equal(test_images.reshape(4, -1), torch.from_numpy(batches["test_batch"][b"data"]))
 
 
-def test_load_cifar10_finds_the_archive_in_its_folder(made, monkeypatch):
+def test_load_cifar_finds_the_archive_in_its_folder(made, monkeypatch):
     path, md5, _, _ = made
-    monkeypatch.setattr(cifar, "MD5", md5)
-    monkeypatch.setattr(cifar, "SIZE", path.stat().st_size)
-    monkeypatch.setattr(cifar, "URLS", ())  # nobody may be asked
-    assert cifar.load_cifar10(path.parent)[0].shape == (20, 3, 32, 32)
+    known = cifar.CIFAR10.archive._replace(md5=md5, size=path.stat().st_size, urls=())  # nobody may be asked
+    source = replace(cifar.CIFAR10, archive=known)
+    assert cifar.load_cifar(source, path.parent)[0].shape == (20, 3, 32, 32)
+    monkeypatch.setattr(cifar, "CIFAR10", source)
+    data = fm.load_data("cifar10", labels=10, seed=0, root=path.parent)
+    assert data.x.shape == (10, 3, 32, 32) and len(data.u) == 20 and data.flip
 
 
 class Evil:
@@ -113,7 +117,7 @@ def test_nothing_is_opened_before_the_checksum(made, monkeypatch):
         file.write(b"?")
     monkeypatch.setattr(tarfile, "open", lambda *_: pytest.fail("opened an archive with a wrong checksum"))
     with pytest.raises(FixMatchError, match="not the archive it should be.*download it again"):
-        cifar.read_archive(path, md5)
+        cifar.read_archive(path, md5=md5)
 
 
 def test_code_in_a_pickle_is_refused_even_with_the_right_checksum(made, tmp_path):
@@ -122,7 +126,7 @@ def test_code_in_a_pickle_is_refused_even_with_the_right_checksum(made, tmp_path
     files["data_batch_2"] = pickle.dumps({b"data": Evil(target), b"labels": []}, protocol=4)
     md5 = archive_of(path, files)
     with pytest.raises(FixMatchError, match="mkdir"):
-        cifar.read_archive(path, md5)
+        cifar.read_archive(path, md5=md5)
     assert not target.exists()
     pickle.loads(files["data_batch_2"])
     assert target.exists()  # so the trap was a real one
@@ -150,7 +154,7 @@ def test_an_archive_of_another_form_gets_one_sentence(made, spoil):
     path, _, _, files = made
     spoil(files)
     with pytest.raises(FixMatchError, match="download it again.$") as caught:
-        cifar.read_archive(path, archive_of(path, files))
+        cifar.read_archive(path, md5=archive_of(path, files))
     assert "\n" not in str(caught.value)
 
 
@@ -165,5 +169,31 @@ def test_the_numbers_are_those_that_torchvision_enforces():
         pytest.skip("torchvision is not installed")
     # read, not imported: the published torchvision does not import beside a torch built for the CPU
     text = (Path(found.origin).parent / "datasets" / "cifar.py").read_text()
-    for value in (cifar.MD5, cifar.FILENAME, cifar.URLS[-1], cifar.FOLDER, *cifar.TRAIN_FILES, *cifar.TEST_FILES):
-        assert f'"{value}"' in text
+    for source in (cifar.CIFAR10, cifar.CIFAR100):
+        archive = source.archive
+        for value in (archive.md5, archive.filename, archive.urls[-1], source.folder, *source.train_files,
+                      *source.test_files):
+            assert f'"{value}"' in text
+
+
+def test_cifar100_has_fine_labels_and_a_file_a_part(tmp_path):
+    source, rng = cifar.CIFAR100, np.random.default_rng(0)
+    rows = rng.integers(0, 256, (300, 3072), dtype=np.uint8)
+    part = lambda rows, first: {b"data": rows, b"fine_labels": [(first + i) % 100 for i in range(len(rows))],
+                                b"coarse_labels": [0] * len(rows)}
+    names = [f"kind {k}".encode() for k in range(100)]
+    path = tmp_path / source.archive.filename
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in (("meta", {b"fine_label_names": names, b"coarse_label_names": [b"one"]}),
+                              ("test", part(rows[200:], 5)), ("train", part(rows[:200], 0))):
+            data = Python2().dumps(content)
+            member = tarfile.TarInfo(f"cifar-100-python/{name}")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    md5 = hashlib.md5(path.read_bytes()).hexdigest()
+    images, targets, x_test, y_test, class_names = cifar.read_archive(path, source, md5)
+    assert images.shape == (200, 3, 32, 32) and x_test.shape == (100, 3, 32, 32) and len(class_names) == 100
+    assert targets.tolist() == [i % 100 for i in range(200)] and y_test[0] == 5 and class_names[7] == "kind 7"
+    assert torch.equal(images.reshape(200, -1), torch.from_numpy(rows[:200]))
+    with pytest.raises(FixMatchError, match="does not hold CIFAR-10 in the form"):
+        cifar.read_archive(path, cifar.CIFAR10, md5)

@@ -295,9 +295,13 @@ def test_a_disk_that_refuses_is_not_blamed_on_the_mirror(mirror, tmp_path, monke
     assert not (tmp_path / NAME).exists()
 
 
-def test_the_addresses_of_cifar10_are_complete():
-    from fixmatch_lite import cifar
+def test_the_addresses_of_every_data_set_are_complete():
+    from fixmatch_lite.data import DATASETS, remote_files
 
-    assert len(set(cifar.URLS)) == len(cifar.URLS) >= 2
-    assert all(url.startswith("https://") and cifar.FILENAME in url for url in cifar.URLS)
-    assert len(cifar.MD5) == 32 and cifar.SIZE == 170_498_071
+    fetched = {name: remote_files(name) for name in DATASETS}
+    assert [name for name, files in fetched.items() if not files] == ["digits", "folder"]
+    for file in (file for files in fetched.values() for file in files):
+        assert len(set(file.urls)) == len(file.urls) >= 1
+        assert all(url.startswith("http") and file.filename in url for url in file.urls)
+        assert len(file.md5) == 32 and int(file.md5, 16) and file.size > 60_000_000
+    assert fetched["cifar10"][0].size == 170_498_071 and len(fetched["cifar10"][0].urls) >= 2

@@ -49,8 +49,8 @@ def fails(root, *words, **more):
 
 
 def test_classes_and_files_come_sorted_with_exact_pixels(tree):
-    images, targets, pool, test_images, test_targets, names = load_folder(tree)
-    assert names == ("cat", "dog") and pool is None
+    pool, images, targets, test_images, test_targets, names = load_folder(tree)
+    assert names == ("cat", "dog") and torch.equal(pool, images)
     assert images.dtype == torch.uint8 and images.shape == (6, 3, 10, 12)  # not square, and two classes
     assert targets.dtype == torch.int64 and targets.tolist() == [0, 0, 0, 1, 1, 1]
     assert test_targets.tolist() == [0, 1]
@@ -65,8 +65,9 @@ def test_unlabeled_pictures_are_found_at_any_depth_and_behind_links(tree):
     os.symlink(tree / "unlabeled", tree / "unlabeled" / "a" / "loop")  # must not make an endless walk
     elsewhere = put(tree / "elsewhere" / "2.png", gradient(seed=5)).parent
     os.symlink(elsewhere, tree / "unlabeled" / "c")
-    pool = load_folder(tree)[2]
-    assert pool[:, 0, 0, 0].tolist() == [4, 3, 5]
+    pool, images, *_ = load_folder(tree)
+    assert pool[:, 0, 0, 0].tolist() == [0, 1, 2, 10, 11, 12, 4, 3, 5]
+    assert images.data_ptr() == pool.data_ptr() and len(images) == 6  # no picture is held twice
 
 
 def test_gray_pictures_only_give_one_channel_whatever_their_file_says(tree, caplog):

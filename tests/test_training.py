@@ -11,7 +11,7 @@ import torch
 
 import fixmatch_lite as fm
 from fixmatch_lite.augment import to_float
-from fixmatch_lite.data import ShuffledIndices
+from fixmatch_lite.batches import ShuffledIndices
 from fixmatch_lite.training import autocast_dtype, evaluate, learning_rate
 
 
