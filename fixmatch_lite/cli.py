@@ -69,7 +69,8 @@ def train(
     image_size: ImageSize = None,
     flip: Annotated[Optional[bool], option("Whether a mirrored picture keeps its class (yes; digits, svhn no).", DATA,
                                            "--flip/--no-flip")] = None,
-    method: Annotated[str, option("fixmatch, or supervised: the labeled images alone (fixmatch).",
+    method: Annotated[str, option("fixmatch, supervised (the labeled images alone), pi_model, mean_teacher, pseudo_label, "
+                                 "mixmatch, uda, remixmatch, flexmatch, freematch or softmatch (fixmatch).",
                                   METHOD)] = "fixmatch",
     steps: Annotated[Optional[int], option("Updates of the net (1,048,576; digits 1,000, folder 20,000).",
                                            METHOD)] = None,

@@ -81,6 +81,11 @@ def gathered(tensor):
     return torch.cat(parts)
 
 
+def summed(tensor):
+    """The sum of the processes' tensors, through which a gradient flows back to each."""
+    return tensor if world_size() == 1 else _Sum.apply(tensor)
+
+
 def agree(decide):
     """What ``decide()`` gives in process 0, in every process; a `FixMatchError` there is raised everywhere."""
     answer = [None, None]

@@ -14,11 +14,11 @@ from .policies import FixMatch, PseudoLabels
 class Loss(NamedTuple):
     """The loss of one step and what went into it; the first three are scalars that carry the gradient."""
 
-    total: torch.Tensor         # supervised + lambda_u * unsupervised
+    total: torch.Tensor         # supervised + lambda_u * unsupervised, and what a method has besides
     supervised: torch.Tensor    # mean cross-entropy of the labeled batch
     unsupervised: torch.Tensor  # weighted cross-entropy of the strong views, mean over ALL mu * B of them
-    mask: torch.Tensor          # float32 (mu * B,), the policy's weights
-    pseudo_label: torch.Tensor  # the policy's targets
+    mask: torch.Tensor          # float32 (mu * B,), the policy's weights; ones in a method without; None: no images
+    pseudo_label: torch.Tensor  # the targets, as in `PseudoLabels`, one an image, whatever the number of its views
     confidence: torch.Tensor    # float32 (mu * B,)
 
 

@@ -47,22 +47,26 @@ class Consistency(nn.Module):
 
     def loss(self, batch, run):
         """The step's `Loss`; ``run.forward`` takes uint8 images to float32 logits in training mode."""
+        logits_x, logits_u_strong, pseudo, kept = self.predict(batch, run)
+        return semi_supervised_loss(logits_x, batch.y, logits_u_strong, pseudo, self.lambda_u, kept)
+
+    def predict(self, batch, run):
+        """Logits of the labeled images and of the strong views, the pseudo-labels, and the positions of the views that
+        the logits are of (None: all)."""
         (weak, strong), labeled = batch.u, len(batch.x)
         if self.way == "joint":
             logits = run.forward(torch.cat([batch.x, weak, strong]))
             logits_x, logits_u_weak, logits_u_strong = logits.split([labeled, len(weak), len(strong)])
-            pseudo = self._judge(logits_x, logits_u_weak, batch)
-            return semi_supervised_loss(logits_x, batch.y, logits_u_strong, pseudo, self.lambda_u)
+            return logits_x, logits_u_strong, self._judge(logits_x, logits_u_weak, batch), None
         with torch.no_grad():
             logits_u_weak = run.forward(weak)
         if self.way == "separate":
             logits_x, logits_u_strong = run.forward(torch.cat([batch.x, strong])).tensor_split([labeled])
-            pseudo = self._judge(logits_x, logits_u_weak, batch)
-            return semi_supervised_loss(logits_x, batch.y, logits_u_strong, pseudo, self.lambda_u)
+            return logits_x, logits_u_strong, self._judge(logits_x, logits_u_weak, batch), None
         pseudo = self._judge(None, logits_u_weak, batch)
         kept = pseudo.weight.nonzero().squeeze(1)  # how many, the host must know: here it waits for the device
         logits_x, logits_u_strong = run.forward(torch.cat([batch.x, strong[kept]])).tensor_split([labeled])
-        return semi_supervised_loss(logits_x, batch.y, logits_u_strong, pseudo, self.lambda_u, kept)
+        return logits_x, logits_u_strong, pseudo, kept
 
     def _judge(self, logits_x, logits_u_weak, batch):
         q_labeled = None if logits_x is None else logits_x.detach().softmax(-1)
@@ -74,5 +78,7 @@ def make_method(recipe, data):
     if recipe.method == "supervised":
         return Supervised()
     if recipe.method == "fixmatch":
-        return Consistency(FixMatch(recipe.tau), recipe.lambda_u, recipe.forward)
+        from .comparators.alignment import aligned
+
+        return Consistency(aligned(FixMatch(recipe.tau), recipe, data), recipe.lambda_u, recipe.forward)
     return comparators.find(comparators.METHODS, recipe.method)(recipe, data, **recipe.options)

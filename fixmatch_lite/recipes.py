@@ -81,11 +81,20 @@ def options_of(method):
     return {a.name: a.default for a in arguments if a.kind == a.KEYWORD_ONLY}
 
 
+def _abilities(method):
+    """The ways of the forward pass that a method has, and whether it can be aligned; a comparator says it itself."""
+    if method not in [*comparators.METHODS]:
+        return FORWARDS, method == "fixmatch"
+    kind = comparators.find(comparators.METHODS, method)
+    return getattr(kind, "forwards", FORWARDS), getattr(kind, "alignable", False)
+
+
 def _rules(r):
     """Each field that can be wrong: its name, what it must be, whether it is."""
     whole = lambda value, least: isinstance(value, int) and not isinstance(value, bool) and value >= least
     number = lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
     one_of = lambda choices: "one of " + ", ".join(choices)
+    forwards, alignable = _abilities(r.method)
     return [
         ("labels", "a whole number, at least 1", r.labels is None or whole(r.labels, 1)),
         ("label_seed", "a whole number, at least 0", whole(r.label_seed, 0)),
@@ -94,7 +103,10 @@ def _rules(r):
         ("method", one_of(METHODS), r.method in METHODS),
         ("options", "a dictionary", isinstance(r.options, dict)),
         ("alignment", "True, False or None", r.alignment in (True, False, None)),
+        ("alignment", f"None or False with the method {r.method}: only fixmatch, remixmatch, softmatch and uda can be "
+                      "aligned", not r.alignment or alignable),
         ("forward", one_of(FORWARDS), r.forward in FORWARDS),
+        ("forward", f"{' or '.join(forwards)} with the method {r.method}", r.forward in forwards),
         ("batch_size", "a whole number, at least 1", whole(r.batch_size, 1)),
         ("mu", "a whole number, at least 1 (method='supervised' uses no unlabeled images)", whole(r.mu, 1)),
         ("tau", "a probability, between 0 and 1", number(r.tau) and 0 <= r.tau <= 1),
@@ -139,8 +151,17 @@ _CHANGES = {
 }
 
 
-# Where a method departs from FixMatch's values.
-_METHOD_CHANGES = {}
+# Where a method departs from FixMatch's values: its own paper's for CIFAR-10, or for the three oldest, which were
+# published with other nets and schedules, those of FixMatch's released code, with which FixMatch's paper measured them.
+# They draw as many unlabeled images a step as labeled ones; from UDA on it is seven times as many.
+_METHOD_CHANGES = {
+    "pi_model": {"lambda_u": 10.0, "mu": 1},      # released code of FixMatch, pi_model.py
+    "mean_teacher": {"lambda_u": 50.0, "mu": 1},  # the same, mean_teacher.py
+    "pseudo_label": {"mu": 1},                    # the same, pseudo_label.py: tau and lambda_u are FixMatch's
+    "mixmatch": {"lambda_u": 75.0, "mu": 1},      # Berthelot et al. 2019, section 4.2.1
+    "remixmatch": {"lambda_u": 1.5, "mu": 1},     # Berthelot et al. 2020, section 4
+    "uda": {"tau": 0.8},                          # Xie et al. 2020, section 2.3
+}
 
 
 def _known(changes):
