@@ -191,7 +191,8 @@ class RandAugment:
     def _tables(self, side, device):
         """Whether each operation has two directions, and its magnitudes at the preset's levels."""
         signed = torch.tensor([name in _SIGNED for name in self.operations], device=device)
-        return signed, self._magnitudes(torch.tensor([*(self.preset.levels or (0,))], dtype=torch.float32), side).to(device)
+        levels = torch.tensor([*(self.preset.levels or (0,))], dtype=torch.float32)
+        return signed, self._magnitudes(levels, side).to(device)
 
     def __call__(self, images, *, generator=None):
         for _ in range(self.num_ops):

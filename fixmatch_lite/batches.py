@@ -69,7 +69,8 @@ class Batches:
     def next(self, views):
         """The next batch, with one view of the unlabeled images for each entry of ``views``: "weak" or "strong".
 
-        Every view starts with a flip and a crop of its own. Of several processes each gets its share. Nothing here waits for the device.
+        Every view starts with a flip and a crop of its own. Of several processes each gets its share. Nothing here
+        waits for the device.
         """
         data, recipe = self.data, self.recipe
         index = self._on_device(distributed.share(self.labeled.next(recipe.batch_size)))

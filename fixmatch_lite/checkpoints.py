@@ -70,8 +70,8 @@ def load_checkpoint(training, path):
                             f"and there are {len(training.data.u)} now; give it the data it was made with.")
     views, draws = tensors["generator.augment"], training.generators["augment"].get_state()
     if views.shape != (distributed.world_size(), len(draws)):
-        raise FixMatchError(f"The checkpoint {path} was trained in {len(views)} processes or on another kind of device; "
-                            "resume as it began.")
+        raise FixMatchError(f"The checkpoint {path} was trained in {len(views)} processes or on another kind of "
+                            "device; resume as it began.")
     room = lambda name: {k[len(name) + 1:]: v for k, v in tensors.items() if k.startswith(name + ".")}
     training.model.load_state_dict(room("model"))
     training.ema_model.module.load_state_dict(room("ema"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
-import shlex
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Optional
@@ -25,19 +25,19 @@ fixmatch-lite runs"""
 
 TRAIN_EXAMPLES = """Examples:
 
-fixmatch-lite train digits --labels 40
-
 fixmatch-lite train cifar10 --labels 250 --root data --steps 20000
 
 fixmatch-lite train folder --root pets --labels 40 --image-size 32
 
-fixmatch-lite train digits --labels 40 --method supervised --out runs/alone"""
+fixmatch-lite train folder --root pets --labels-from labels.csv
+
+fixmatch-lite train digits --method uda --set temperature=0.5"""
 
 app = typer.Typer(name="fixmatch-lite", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   epilog=EXAMPLES, help="Learn from a few labeled images and many unlabeled ones (FixMatch).")
 
-DATASETS = ("digits", "cifar10", "cifar100", "svhn", "stl10", "folder")  # those of `data`, which imports torch; a test holds them together
-SOURCE = "source.json"  # beside the run's own files: where the images were
+# Those of `data`, which imports torch; a test holds them together.
+DATASETS = ("digits", "cifar10", "cifar100", "svhn", "stl10", "folder")
 
 # What an option is when it is left out stands in parentheses: for cifar10 the paper's value.
 DATA, METHOD, RUN = "Data", "Method (in parentheses: the paper's values, used unless changed)", "Run"
@@ -56,22 +56,30 @@ Device = Annotated[Optional[str], option("cuda, mps or cpu (the fastest there is
 
 @app.command(epilog=TRAIN_EXAMPLES, no_args_is_help=True)
 def train(
-    dataset: Annotated[str, typer.Argument(help="digits (comes along); cifar10, cifar100, svhn or stl10 (fetched once: 170 MB, "
-                                           "169 MB, 246 MB, 2.6 GB); or folder: your own pictures.")],
+    dataset: Annotated[str, typer.Argument(help="digits (comes along); cifar10, cifar100, svhn or stl10 (fetched once: "
+                                           "170 MB, 169 MB, 246 MB, 2.6 GB); or folder: your own pictures.")],
     labels: Annotated[Optional[int], option("Labeled images in all (digits 40, cifar10 and svhn 250, cifar100 400, "
                                             "stl10 1,000, folder all).", DATA)] = None,
     split: Annotated[Optional[str], option("balanced over the classes, or proportional to them (balanced; svhn "
                                            "proportional).", DATA)] = None,
     labeled: Annotated[Optional[Path], option("JSON file with the indices of the labeled images, instead of a draw.",
                                               DATA)] = None,
+    labels_from: Annotated[Optional[Path], option("CSV file with the columns path and class that names the labeled "
+                                                  "pictures of a folder.", DATA)] = None,
     label_seed: Annotated[Optional[int], option("Decides which images are labeled (the same as --seed).", DATA)] = None,
     root: Root = None,
     image_size: ImageSize = None,
     flip: Annotated[Optional[bool], option("Whether a mirrored picture keeps its class (yes; digits, svhn no).", DATA,
                                            "--flip/--no-flip")] = None,
-    method: Annotated[str, option("fixmatch, supervised (the labeled images alone), pi_model, mean_teacher, pseudo_label, "
-                                 "mixmatch, uda, remixmatch, flexmatch, freematch or softmatch (fixmatch).",
-                                  METHOD)] = "fixmatch",
+    method: Annotated[str, option("fixmatch, supervised (the labeled images alone), pi_model, mean_teacher, "
+                                  "pseudo_label, mixmatch, uda, remixmatch, flexmatch, freematch or softmatch "
+                                  "(fixmatch).", METHOD)] = "fixmatch",
+    augment: Annotated[Optional[str], option("Strong view: fixmatch, paper, usb, imagenet, ctaugment, autoaugment, "
+                                             "cutout or none (fixmatch).", METHOD)] = None,
+    alignment: Annotated[Optional[bool], option("Align pseudo-labels to the class shares of the labels (what the "
+                                                "method does).", METHOD, "--alignment/--no-alignment")] = None,
+    forward: Annotated[Optional[str], option("joint, or the faster separate or kept, which are not the same (joint).",
+                                             METHOD)] = None,
     steps: Annotated[Optional[int], option("Updates of the net (1,048,576; digits 1,000, folder 20,000).",
                                            METHOD)] = None,
     batch_size: Annotated[Optional[int], option("Labeled images a step (64; digits 32).", METHOD)] = None,
@@ -79,6 +87,8 @@ def train(
     tau: Annotated[Optional[float], option("Confidence that a pseudo-label needs (0.95).", METHOD)] = None,
     lambda_u: Annotated[Optional[float], option("Weight of the unsupervised loss (1.0).", METHOD)] = None,
     lr: Annotated[Optional[float], option("Learning rate at the start (0.03; digits 0.2).", METHOD)] = None,
+    set_: Annotated[Optional[list[str]], option("Any other value of the recipe, or option of the method, as NAME=VALUE "
+                                                "(may be given again).", METHOD, "--set")] = None,
     seed: Annotated[int, option("Decides weights, batches, augmentation and the labeled set (0).")] = 0,
     device: Device = None,
     precision: Annotated[Optional[str], option("auto, float32, bfloat16 or float16 (auto).")] = None,
@@ -89,41 +99,15 @@ def train(
 ):
     """Train a net on a few labeled and many unlabeled images, and keep the run in a folder."""
     _check_dataset(dataset)
-    import fixmatch_lite as fm
+    from .training_command import recipe_of, run_training
 
-    from .files import write_atomically
-    from .terminal import Table, print_result, speaker, stopped
-
-    say = speaker(quiet)
-    given = dict(labels=labels, split=split, flip=flip, steps=steps, batch_size=batch_size, mu=mu, tau=tau, lambda_u=lambda_u,
-                 lr=lr, precision=precision, eval_every=eval_every)
+    given = dict(labels=labels, split=split, flip=flip, augment=augment, alignment=alignment, forward=forward,
+                 steps=steps, batch_size=batch_size, mu=mu, tau=tau, lambda_u=lambda_u, lr=lr, precision=precision,
+                 eval_every=eval_every, method=method, seed=seed, label_seed=seed if label_seed is None else label_seed)
     # before anything is read or fetched: a wrong value should not cost the reader a download
-    recipe = fm.recipe(dataset, method=method, seed=seed, label_seed=seed if label_seed is None else label_seed,
-                       **{name: value for name, value in given.items() if value is not None})
-    device = fm.choose_device(device)
-    if out is not None:
-        _check_out(out, resume)
-    data = fm.load_data(dataset, recipe.labels, recipe.label_seed, root, labeled=labeled, split=recipe.split,
-                        image_size=image_size)
-    if labeled and labels not in (None, len(data.x)):
-        raise fm.FixMatchError(f"{labeled} names {len(data.x)} images and --labels asks for {labels}: leave out "
-                               "--labels.")
-    recipe = recipe.changed(labels=len(data.x))
-    out = out or _default_out(recipe, resume)
-    say(f"{dataset}: {len(data.x):,} labeled and {len(data.u):,} unlabeled images (the labeled ones among them), "
-        f"{len(data.x_test):,} to test, {data.num_classes} classes")
-    say(f"WRN-{recipe.depth}-{recipe.width} on {device}, {recipe.steps:,} steps, into {out}")
-    table, source = Table(quiet), {"root": root and str(root.absolute()), "image_size": image_size}
-    progress = "bar" if sys.stderr.isatty() and not quiet else None
-    try:
-        for metrics in fm.runs.record(out, recipe, data, device=device, resume=resume, progress=progress):
-            if not table.begun:  # where `evaluate` finds the images again
-                write_atomically(out / SOURCE, json.dumps(source) + "\n")
-            table.row(metrics)
-    except KeyboardInterrupt:
-        print("\n" + stopped(out, recipe, sys.argv[1:]), file=sys.stderr)
-        raise typer.Exit(130) from None
-    print_result(fm.runs.summarize(out), out)
+    recipe = recipe_of(dataset, {k: v for k, v in given.items() if v is not None}, set_ or [])
+    run_training(recipe, out, dict(root=root, image_size=image_size, labels_from=labels_from), labeled=labeled,
+                 labels=labels, device=device, resume=resume, quiet=quiet)
 
 
 @app.command(no_args_is_help=True, epilog="Example:\n\nfixmatch-lite evaluate runs/digits-40-seed0")
@@ -137,6 +121,7 @@ def evaluate(
     import fixmatch_lite as fm
 
     from .checkpoints import read_checkpoint
+    from .places import SOURCE
     from .training import autocast_dtype
     from .training import evaluate as accuracy_of
 
@@ -147,7 +132,7 @@ def evaluate(
     device = fm.choose_device(device)
     model = recorded.model().to(device)
     found = json.loads(source.read_text()) if source.exists() else {}
-    data = fm.load_data(recipe.dataset, None, root=root or found.get("root"),
+    data = fm.load_data(recipe.dataset, None, root=root or found.get("root"), labels_from=found.get("labels_from"),
                         image_size=image_size or found.get("image_size"))
     trained = read_checkpoint(weights)[1]
     if (data.channels, data.num_classes) != (trained["channels"], trained["num_classes"]):
@@ -164,6 +149,50 @@ def evaluate(
     share, then = right / len(data.y_test), recorded.metrics[-1].test_accuracy
     same = "as recorded" if abs(share - then) < 0.5 / len(data.y_test) else f"recorded was {then:.2%}"
     print(f"{'all':>20}  {share:8.2%}  of {len(data.y_test):,} ({same})")
+
+
+@app.command(no_args_is_help=True, epilog="Example:\n\nfixmatch-lite label runs/pets --root pets --out guesses.csv")
+def label(
+    run: Annotated[Path, typer.Argument(help="Folder of the run.")],
+    root: Annotated[Path, option("Folder of the pictures to label, at any depth.", DATA)],
+    out: Annotated[Path, option("CSV file to write: path, class, confidence.")],
+    force: Annotated[bool, option("Replace the file if it is there.", RUN, "--force")] = False,
+    device: Device = None,
+):
+    """Write a CSV file of path, predicted class and confidence for the pictures in a folder."""
+    import fixmatch_lite as fm
+
+    from .labels_file import write_labels
+    from .places import check_file
+    from .predicting import label_pictures
+
+    check_file(out, force)
+    rows, unread = [], []
+    for path, kind, confidence, *reason in label_pictures(fm.runs.load(run), root, device=device):
+        rows.append((path, kind or "", "" if confidence is None else f"{confidence:.4f}"))
+        unread += [(path, *reason)] if reason else []
+    write_labels(out, rows)
+    if unread:
+        print(f"{len(unread)} of {len(rows)} pictures cannot be read and have no class, {unread[0][0]} for one "
+              f"({unread[0][1]}).", file=sys.stderr)
+    print(f"{len(rows) - len(unread):,} pictures labeled: {out}")
+
+
+@app.command(no_args_is_help=True, epilog="Example:\n\nfixmatch-lite export runs/pets --out pets.onnx")
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of the run.")],
+    out: Annotated[Path, option("ONNX file to write.")],
+    force: Annotated[bool, option("Replace the file if it is there.", RUN, "--force")] = False,
+):
+    """Write a trained net as an ONNX file that takes uint8 images and gives probabilities."""
+    import fixmatch_lite as fm
+
+    from .places import check_file
+    from .predicting import export_onnx
+
+    check_file(out, force)
+    export_onnx(fm.runs.load(run), out)
+    print(out)
 
 
 @app.command(no_args_is_help=True, epilog="Example:\n\nfixmatch-lite download cifar10 --root data")
@@ -209,39 +238,6 @@ def _check_dataset(name):
         raise FixMatchError(f"There is no data set {name!r}; {hint}Use one of {', '.join(DATASETS)}.")
 
 
-def _check_out(out, resume):
-    """Refuse a folder in which something would be lost, or in which there is nothing to resume."""
-    from . import runs
-    from .errors import FixMatchError
-
-    begun, finished = (out / runs.RECIPE).exists(), (out / runs.WEIGHTS).exists()
-    if not begun:
-        taken = [n for n in (runs.METRICS, runs.WEIGHTS, runs.CHECKPOINT, SOURCE) if (out / n).exists()]
-        if taken:
-            raise FixMatchError(f"{out} holds a {taken[0]} that is not part of a run: choose another folder with "
-                                "--out.")
-        if resume:
-            raise FixMatchError(f"There is no run in {out} to go on with: check --out, or leave out --resume.")
-    elif finished:
-        raise FixMatchError(f"{out} holds a finished run: see it with 'fixmatch-lite evaluate "
-                            f"{shlex.quote(str(out))}', or choose another folder with --out.")
-    elif not resume:
-        raise FixMatchError(f"{out} holds an unfinished run: go on with it by adding --resume, or choose another "
-                            "folder with --out.")
-
-
-def _default_out(recipe, resume):
-    """runs/digits-40-seed0; where that is taken, and nothing is to be resumed, runs/digits-40-seed0-2, …"""
-    end = "-supervised" if recipe.method == "supervised" else ""
-    first = Path("runs", f"{recipe.dataset}-{recipe.labels}-seed{recipe.seed}{end}")
-    out, number = first, 1
-    while out.exists() and not resume:
-        number += 1
-        out = first.with_name(f"{first.name}-{number}")
-    _check_out(out, resume)
-    return out
-
-
 def main():
     """The entry point: errors a user can mend become one line on stderr, everything else stays a traceback."""
     try:
@@ -251,6 +247,9 @@ def main():
         code = 130
     except Exception as error:
         from .terminal import sentence
+
+        if os.environ.get("RANK", "0") != "0":  # of several processes one says it
+            sys.exit(1)
 
         told = sentence(error)
         if told is None:

@@ -145,7 +145,7 @@ class Loaded(NamedTuple):
     folds: tuple = ()  # labeled sets that come with the data
 
 
-def _digits(root, image_size):
+def _digits(root):
     """scikit-learn's 1,797 handwritten digits, 8 x 8; 50 of each class, drawn once and for all, are the test part."""
     from sklearn.datasets import load_digits
 
@@ -159,38 +159,38 @@ def _digits(root, image_size):
     return Loaded(images[train], targets[train], images[test], targets[test], names)
 
 
-def _cifar10(root, image_size):
+def _cifar10(root):
     from .cifar import CIFAR10, load_cifar
 
     return Loaded(*load_cifar(CIFAR10, root))
 
 
-def _cifar100(root, image_size):
+def _cifar100(root):
     from .cifar import CIFAR100, load_cifar
 
     return Loaded(*load_cifar(CIFAR100, root))
 
 
-def _svhn(root, image_size):
+def _svhn(root):
     from .svhn import load_svhn
 
     return Loaded(*load_svhn(root))
 
 
-def _stl10(root, image_size):
+def _stl10(root):
     from .stl10 import load_stl10
 
     pool, *rest, folds = load_stl10(root)
     return Loaded(*rest, pool=pool, folds=folds)
 
 
-def _folder(root, image_size):
+def _folder(root, image_size, labels_from):
     from .folders import load_folder
 
     if root is None:
         raise FixMatchError("The data set 'folder' needs a place: give root=, a folder with train/<class>/ and "
                             "test/<class>/ in it.")
-    pool, *rest = load_folder(root, image_size=image_size)
+    pool, *rest = load_folder(root, image_size, labels_from)
     return Loaded(*rest, pool=pool)
 
 
@@ -202,18 +202,22 @@ def remote_files(name):
             "stl10": (stl10.ARCHIVE,)}.get(name, ())
 
 
-def load_data(name, labels=40, seed=0, root=None, *, labeled=None, split="balanced", image_size=None, flip=None):
+def load_data(name, labels=40, seed=0, root=None, *, labeled=None, split="balanced", image_size=None, flip=None,
+              labels_from=None):
     """Load a data set and draw its labeled part.
 
     Args:
         name: "digits" (ships with scikit-learn), "cifar10", "cifar100", "svhn" or "stl10" (downloaded once, checked
-            byte for byte), or "folder" (any tree ``train/<class>/…``, ``test/<class>/…``, optional ``unlabeled/…``).
+            byte for byte), or "folder" (any tree ``train/<class>/…``, ``test/<class>/…``, optional
+            ``unlabeled/…``).
         labels: size of the labeled set; None takes every training image.
         seed: decides the labeled set, and nothing else does. With 1,000 labels of stl10 it is the number of one of the
             data set's own ten folds, 0 to 9; the papers use the first five.
         root: the folder of the data, where a downloaded archive lies or shall lie (``data`` unless given).
         labeled: a file of indices (see `SemiSupervisedData.save_labeled`) or a sequence of them, instead of a draw.
         split: "balanced" over the classes, or "proportional" to them; see `draw_labeled`.
+        labels_from: a CSV file that names a folder's labeled pictures, see `labels_file.read_labels`; no class folders
+            are needed then, and all others are without a label.
         image_size: side in pixels to which a folder's images are brought; None keeps the most common size.
         flip: whether mirrored pictures keep their class; None takes the data set's own answer (no for digits and svhn).
 
@@ -223,22 +227,22 @@ def load_data(name, labels=40, seed=0, root=None, *, labeled=None, split="balanc
     Raises:
         FixMatchError: unknown name, unreadable data, or a labeled set that cannot be drawn.
     """
-    loaders = {"digits": _digits, "cifar10": _cifar10, "cifar100": _cifar100, "svhn": _svhn, "stl10": _stl10,
-               "folder": _folder}
-    if name not in loaders:
+    if name not in DATASETS:
         near = difflib.get_close_matches(name, DATASETS, n=1)
         raise FixMatchError(f"There is no data set {name!r}; " + (f"did you mean {near[0]!r}? Use " if near else "use ")
                             + f"one of {', '.join(DATASETS)}.")
     if split not in SPLITS:
         raise FixMatchError(f"There is no split {split!r}; use one of {', '.join(SPLITS)}.")
-    found = loaders[name](root, image_size)
+    if labels_from is not None and name != "folder":
+        raise FixMatchError(f"The labels of {name} come with it; leave out labels_from, or load 'folder'.")
+    loaders = {"digits": _digits, "cifar10": _cifar10, "cifar100": _cifar100, "svhn": _svhn, "stl10": _stl10}
+    found = loaders[name](root) if name in loaders else _folder(root, image_size, labels_from)
     indices = _labeled_indices(found, labels, seed, labeled, split)
-    chosen, u_true = torch.tensor(indices), found.targets
-    if found.pool is not None:
-        u_true = torch.cat([u_true, torch.full((len(found.pool) - len(u_true),), -1)])
+    pool = found.images if found.pool is None else found.pool
+    chosen, unknown = torch.tensor(indices), torch.full((len(pool) - len(found.images),), -1)
     return SemiSupervisedData(
-        name=name, x=found.images[chosen], y=found.targets[chosen], u=found.images if found.pool is None else found.pool,
-        u_true=u_true, x_test=found.x_test, y_test=found.y_test, class_names=tuple(found.class_names),
+        name=name, x=found.images[chosen], y=found.targets[chosen], u=pool,
+        u_true=torch.cat([found.targets, unknown]), x_test=found.x_test, y_test=found.y_test, class_names=tuple(found.class_names),
         labeled_indices=indices, flip=name not in ("digits", "svhn") if flip is None else flip)
 
 

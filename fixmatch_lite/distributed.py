@@ -45,7 +45,8 @@ def start(device=None):
         # processes that are gone.
         store, rank, size = next(dist.rendezvous("env://"))
         store = dist.PrefixStore(f"attempt {os.environ['TORCHELASTIC_RESTART_COUNT']}", store)
-        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", store=store, rank=rank, world_size=size)
+        backend = "nccl" if device.startswith("cuda") else "gloo"
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size)
     return device
 
 
@@ -155,5 +156,5 @@ def parallel(model, device):
         return model
     devices = [device.index] if device.type == "cuda" else None
     wrapper = nn.parallel.DistributedDataParallel  # batch norm's buffers are the same everywhere, so none is sent
-    sent = "forward_sync_buffers" if "forward_sync_buffers" in inspect.signature(wrapper).parameters else "broadcast_buffers"
-    return wrapper(model, device_ids=devices, **{sent: False})
+    newer = "forward_sync_buffers" in inspect.signature(wrapper).parameters
+    return wrapper(model, device_ids=devices, **{"forward_sync_buffers" if newer else "broadcast_buffers": False})

@@ -127,6 +127,8 @@ def _description(training, data):
         "processes": distributed.world_size(),
         "threads": torch.get_num_threads(),
         "precision": str(training.dtype or torch.float32).removeprefix("torch."),
+        "image_shape": list(data.x.shape[1:]),
+        "class_names": list(data.class_names),
         "unlabeled": len(data.u),
         "labeled_hash": data.labeled_hash,
         "labeled_indices": list(data.labeled_indices),

@@ -17,7 +17,7 @@ import typer
 from PIL import Image
 
 import fixmatch_lite as fm
-from fixmatch_lite import cli
+from fixmatch_lite import cli, places
 
 TINY = "--labels 10 --batch-size 2 --mu 1 --device cpu --precision float32".split()
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100", "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"}
@@ -137,8 +137,8 @@ def test_a_second_run_of_the_same_name_goes_beside_the_first(finished):
     here = os.getcwd()
     os.chdir(cwd)
     try:
-        assert cli._default_out(recipe, resume=False) == Path("runs/digits-10-seed3-2")
-        assert cli._default_out(recipe.changed(method="supervised"), False) == Path("runs/digits-10-seed3-supervised")
+        assert places.default_out(recipe, resume=False) == Path("runs/digits-10-seed3-2")
+        assert places.default_out(recipe.changed(method="supervised"), False) == Path("runs/digits-10-seed3-supervised")
     finally:
         os.chdir(here)
     assert files(first) == was

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fixmatch_lite import folders
+from fixmatch_lite import pictures
 from fixmatch_lite.errors import FixMatchError
 from fixmatch_lite.folders import load_folder
 
@@ -233,5 +233,5 @@ def test_an_empty_pool_is_named(tree):
 
 
 def test_more_than_the_memory_is_refused_before_reading(tree, monkeypatch):
-    monkeypatch.setattr(folders.os, "sysconf", lambda _: 50)
+    monkeypatch.setattr(pictures.os, "sysconf", lambda _: 50)
     fails(tree, "smaller image size")

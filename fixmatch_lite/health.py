@@ -1,0 +1,134 @@
+"""Known ways in which a semi-supervised run goes wrong, seen from its metrics while it runs.
+
+Taught in: chapter 4.
+"""
+
+EVALUATIONS = 5       # how long a sign must last before it is one: the first evaluations of every run are odd
+LATE = 0.25           # share of the steps before which a net that is sure of nothing is merely young
+NOTHING = 0.001       # a mask rate below it trains on next to no pseudo-label
+SWALLOWED = 3.0       # times its share of the labeled set that a class may have among the pseudo-labels
+STARVED = 0.1         # of its share that a class should have
+WRONG = 0.7           # share of the kept pseudo-labels that should be right where that is known
+FALL = 0.05           # of pseudo-label accuracy below its best before, that is more than noise
+PLATEAU = 0.8         # a mask rate that stays below it to the end leaves pictures out for good
+LAGS = 0.1            # of test accuracy that the average may lie below the net
+
+
+class Health:
+    """Watches a run and says, once each, what looks wrong and what to try.
+
+    Args:
+        recipe: of the run.
+        labeled_counts: labeled images of each class, or None where nothing shall be said about classes.
+        class_names: their names.
+
+    Call it with every `Metrics` of the run; it returns a list of sentences, mostly empty. The thresholds are the
+    constants of this module; what is measured on test images (the average lagging) leads to words and to nothing else.
+    """
+
+    def __init__(self, recipe, labeled_counts=None, class_names=None):
+        self.recipe, self.names, self.seen, self.said = recipe, class_names, [], set()
+        total = sum(labeled_counts) if labeled_counts is not None else 0
+        self.shares = [count / total for count in labeled_counts] if total else None
+
+    def __call__(self, metrics):
+        self.seen.append(metrics)
+        if len(self.seen) < EVALUATIONS:
+            return []
+        recent = self.seen[-EVALUATIONS:]
+        found = [(name, sentence) for name in ("nothing_kept", "wrong", "falling", "classes", "plateau", "average")
+                 if name not in self.said and (sentence := getattr(self, f"_{name}")(recent))]
+        self.said |= {name for name, _ in found}
+        return [sentence for _, sentence in found]
+
+    def _progress(self):
+        return self.seen[-1].step / self.recipe.steps
+
+    def _nothing_kept(self, recent):
+        if self._judges(recent) and self._progress() >= LATE and max(m.mask_rate for m in recent) < NOTHING:
+            return (f"No unlabeled picture reaches the confidence of {self.recipe.tau}: so far only the labeled ones "
+                    "train the net. Try a smaller tau, more steps, or more labels, and look at some pictures: do the "
+                    "unlabeled ones show the same classes?")
+
+    def _wrong(self, recent):
+        rates = [m.pseudo_label_accuracy for m in recent]
+        if self._judges(recent) and None not in rates and self._progress() >= LATE and max(rates) < WRONG and \
+                min(m.mask_rate for m in recent) > 0.5:
+            return (f"Most unlabeled pictures count, and only {rates[-1]:.0%} of their pseudo-labels are right: the "
+                    "net is sure of its mistakes. Try a larger tau, a smaller lr, more labels, or labeled pictures that are "
+                    "more typical of their class.")
+
+    def _falling(self, recent):
+        rates = [m.pseudo_label_accuracy for m in self.seen if m.pseudo_label_accuracy is not None]
+        if self._judges(recent) and len(rates) >= 2 * EVALUATIONS and self._progress() >= LATE:
+            early, late = _median(rates[:-EVALUATIONS][-4 * EVALUATIONS:]), _median(rates[-EVALUATIONS:])
+            if late < early - FALL:
+                return (f"The pseudo-labels get worse: {early:.0%} of those kept were right, now {late:.0%}. The net "
+                        "learns its own mistakes. Try a larger tau, a smaller lambda_u, or stop earlier.")
+
+    def _classes(self, recent):
+        per_class = [m.mask_rate_per_class for m in recent]
+        if self.shares is None or None in per_class or not self._judges(recent):
+            return None
+        total = sum(m.mask_rate for m in recent)
+        if total < 0.3 * EVALUATIONS or self._progress() < LATE:
+            return None
+        ratios = [sum(rates[k] for rates in per_class) / total / share if share else None
+                  for k, share in enumerate(self.shares)]
+        name = lambda k: self.names[k] if self.names else f"number {k}"
+        known = [k for k, ratio in enumerate(ratios) if ratio is not None]
+        most, least = max(known, key=ratios.__getitem__), min(known, key=ratios.__getitem__)
+        if ratios[most] > SWALLOWED:
+            return (f"The class {name(most)} swallows others: it has {ratios[most]:.1f} times the share of the "
+                    "pseudo-labels that it has of the labels. Try distribution alignment (--alignment) if the classes "
+                    "are equally frequent, a larger tau, or other labeled pictures of it.")
+        if ratios[least] < STARVED:
+            return (f"The class {name(least)} gets hardly any pseudo-label. Try more or other labeled pictures of it, "
+                    "the method flexmatch, or distribution alignment (--alignment).")
+
+    def _plateau(self, recent):
+        older = self.seen[-4 * EVALUATIONS:-3 * EVALUATIONS]
+        if len(older) == EVALUATIONS and self._judges(recent) and self._progress() >= 0.75:
+            now, then = _median([m.mask_rate for m in recent]), _median([m.mask_rate for m in older])
+            if NOTHING < now < PLATEAU and abs(now - then) < 0.02:
+                return (f"The share of unlabeled pictures that count has stopped at {now:.0%}. If some show none of the "
+                        "classes, that is as it should be; else try more steps or a smaller tau.")
+
+    def _average(self, recent):
+        if self._progress() >= 0.5 and all(m.test_accuracy < m.test_accuracy_raw - LAGS for m in recent):
+            return (f"The moving average lies far below the net ({recent[-1].test_accuracy:.0%} and "
+                    f"{recent[-1].test_accuracy_raw:.0%}): it remembers too long for so short a run. Try a smaller "
+                    "ema_decay, a larger bn_momentum, or more steps.")
+
+    @staticmethod
+    def _judges(recent):
+        return all(m.mask_rate is not None for m in recent)
+
+
+def _median(values):
+    return sorted(values)[len(values) // 2]
+
+
+def describe_labels(counts, names):
+    """What to know about a labeled set before a run: its classes, how even they are, and what is thin about it.
+
+    Args:
+        counts: labeled images of each class.
+        names: the classes.
+
+    Returns:
+        Sentences, one or two.
+    """
+    least, most = min(counts), max(counts)
+    told = [f"{name} {count}" for name, count in zip(names, counts)]
+    listed = ", ".join(told if len(told) <= 12 else [*told[:6], "…", *told[-2:]])
+    said = [f"labels: {most} of each class" if least == most else f"labels: {listed}"
+            + (f" (the largest class has {most / least:.1f} times the smallest)" if least else "")]
+    if least == 0:
+        said.append(f"No labeled picture of {names[counts.index(0)]}: the net can never say it.")
+    elif least == 1:
+        said.append(f"One labeled picture only of {names[counts.index(1)]}: if it is not typical, the class is lost.")
+    elif most > 10 * least:
+        said.append(f"The classes are uneven: {names[counts.index(least)]} may be swallowed by "
+                    f"{names[counts.index(most)]}; watch the test accuracy class by class with evaluate.")
+    return said

@@ -1,0 +1,71 @@
+"""A CSV file of paths and classes: the labels that a person made, or that a net guessed."""
+
+import csv
+import io
+from pathlib import Path
+
+from .errors import FixMatchError
+from .files import write_atomically
+
+PATH, CLASS, SPLIT = ("path", "file", "filename"), ("class", "label"), ("split",)
+
+
+def read_labels(csv_file, root):
+    """The labeled pictures that a CSV file names.
+
+    The first line names the columns: path (or file, filename), class (or label), and, if there is one, split, with
+    "train" or "test" in it. Paths are relative to ``root``. UTF-8, with or without a byte-order mark; commas,
+    semicolons or tabs.
+
+    Returns:
+        Two dictionaries from path to class name, sorted by path: to train with, and to test.
+
+    Raises:
+        FixMatchError: the file cannot be read, has no such columns, or a line names a picture that is not there, that
+            another line puts elsewhere, or no class; the message says which line.
+    """
+    try:
+        text = Path(csv_file).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise FixMatchError(f"{csv_file} cannot be read ({reason}): give a CSV file with the columns path and "
+                            "class.") from None
+    first = text.splitlines()[0] if text.strip() else ""
+    rows = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=first.count))
+    header = [name.strip().lower() for name in next(rows, [])]
+    column = lambda names: next((header.index(name) for name in names if name in header), None)
+    path_at, class_at, split_at = column(PATH), column(CLASS), column(SPLIT)
+    if path_at is None or class_at is None:
+        raise FixMatchError(f"The first line of {csv_file} must name the columns path and class; it is "
+                            f"{first[:60]!r}.")
+    parts = {"train": {}, "test": {}}
+    for row in rows:
+        if not any(cell.strip() for cell in row):
+            continue
+        where = f"Line {rows.line_num} of {csv_file}"
+        cells = [row[k].strip() if k is not None and k < len(row) else "" for k in (path_at, class_at, split_at)]
+        path, kind, split = Path(root) / cells[0], cells[1], cells[2].lower() or "train"
+        if not cells[0] or not kind:
+            raise FixMatchError(f"{where} has no {'class' if cells[0] else 'path'}: fill it in, or take the line out.")
+        if split not in parts:
+            raise FixMatchError(f"{where} says {cells[2]!r} where it must say train or test: correct it.")
+        if not path.is_file():
+            raise FixMatchError(f"{where} names {cells[0]}, which is not in {root}: correct the path, or take the line "
+                                "out.")
+        known = next(((name, part[path]) for name, part in parts.items() if path in part), None)
+        if known not in (None, (split, kind)):
+            raise FixMatchError(f"{where} calls {cells[0]} {kind} ({split}) and a line before it {known[1]} ({known[0]}): "
+                                "leave one of them.")
+        parts[split][path] = kind
+    if not parts["train"]:
+        raise FixMatchError(f"{csv_file} names no picture to train with: add some lines.")
+    return dict(sorted(parts["train"].items())), dict(sorted(parts["test"].items()))
+
+
+def write_labels(csv_file, rows):
+    """Write ``(path, class, confidence)`` rows as a CSV file that `read_labels` understands, whole or not at all."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("path", "class", "confidence"))
+    writer.writerows(rows)
+    write_atomically(csv_file, text.getvalue())

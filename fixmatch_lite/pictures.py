@@ -1,0 +1,174 @@
+"""Picture files as uint8 tensors.
+
+The training loop wants one uint8 tensor, all images of one size and one number of channels. Pictures are seldom like
+that, so the size and the channels are found by looking, said aloud (logger ``fixmatch_lite``), and every picture is
+brought to them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+from .errors import FixMatchError
+
+log = logging.getLogger("fixmatch_lite")
+
+SMALL = 64 * 64  # pixels; smaller images are kept when first opened, opening costs more than decoding
+
+
+def read_pictures(paths, shape):
+    """Some pictures as `load_folder` would bring them in.
+
+    Args:
+        paths: the files.
+        shape: ``(C, H, W)``.
+
+    Returns:
+        uint8 ``(N, C, H, W)``, and for each a reason where it cannot be read (it is black then), else None.
+    """
+    channels, height, width = shape
+    pixels, reasons = np.zeros((len(paths), channels, height, width), dtype=np.uint8), [None] * len(paths)
+    for k, path in enumerate(paths):
+        picture = _open(path, cover=max(height, width))
+        if isinstance(picture, _Unreadable):
+            reasons[k] = str(picture)
+            continue
+        picture = _fit(picture, height, width)
+        array = np.asarray(picture.convert("L") if channels == 1 else picture)
+        pixels[k] = array.reshape(height, width, channels).transpose(2, 0, 1)
+    return torch.from_numpy(pixels), reasons
+
+
+def read_all(paths, image_size) -> torch.Tensor:
+    """All pictures as one uint8 tensor ``(N, C, H, W)``."""
+    kept: dict[int, np.ndarray] = {}
+    if image_size is None:
+        found = _in_threads(lambda i: _size_of(paths[i], i, kept), paths)
+        _stop_at_unreadable(paths, found)
+        sizes = Counter(found)
+        # the most common; among equals the larger one, so that nothing depends on the order of files
+        (height, width), count = max(sizes.items(), key=lambda item: (item[1], item[0][0] * item[0][1], item[0]))
+        why = "as all are" if len(sizes) == 1 else f"as {count:,} of them are; the rest are resized and cropped"
+    else:
+        height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+        if min(height, width) < 1:
+            raise FixMatchError(f"An image size of {image_size} is not possible: give a number of pixels, such as 32.")
+        why = "as asked"
+    _check_memory(len(paths), height, width)
+    pixels = np.empty((len(paths), 3, height, width), dtype=np.uint8)
+
+    def fill(i):
+        rgb = kept.pop(i, None)
+        if rgb is None or rgb.shape[:2] != (height, width):
+            picture = _open(paths[i], cover=max(height, width)) if rgb is None else Image.fromarray(rgb)
+            if isinstance(picture, _Unreadable):
+                return picture
+            rgb = np.asarray(_fit(picture, height, width))
+        pixels[i] = rgb.transpose(2, 0, 1)
+        return np.array_equal(rgb[..., 0], rgb[..., 1]) and np.array_equal(rgb[..., 1], rgb[..., 2])
+
+    is_gray = _in_threads(fill, paths)
+    _stop_at_unreadable(paths, is_gray)
+    channels = 1 if all(is_gray) else 3
+    kind = "gray" if channels == 1 else "color"
+    log.info("%s images of %d x %d pixels (height x width; %s), %s", f"{len(paths):,}", height, width, why, kind)
+    return torch.from_numpy(np.ascontiguousarray(pixels[:, :channels]))
+
+
+class _Unreadable(Exception):
+    """What a thread hands back instead of a picture, so that all bad files are counted."""
+
+
+def _open(path, cover=None):
+    """The upright RGB picture at ``path``, or the reason why there is none.
+
+    ``cover``: pixels that each side will need; a large JPEG is then decoded at a fraction of its size.
+    """
+    try:
+        with Image.open(path) as picture:
+            if cover and picture.format == "JPEG":
+                picture.draft(None, (2 * cover, 2 * cover))
+            return _to_rgb(_upright(picture))
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's readers raise nearly every type on damaged files
+        return _Unreadable(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+
+
+def _upright(picture):
+    ImageOps.exif_transpose(picture, in_place=True)  # without a copy where nothing is to turn
+    return picture
+
+
+def _to_rgb(picture):
+    if picture.mode.startswith("I"):  # 16 bits a pixel; Pillow would clip at 255 instead of scaling
+        levels = np.asarray(picture).astype(np.int64).clip(0, 65535) >> 8
+        picture = Image.fromarray(levels.astype(np.uint8))
+    elif picture.mode == "F":
+        raise ValueError("its pixels are 32-bit floating-point numbers without a known range")
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return picture.convert("RGB")
+
+
+def _fit(picture, height, width):
+    if picture.size == (width, height):
+        return picture
+    return ImageOps.fit(picture, (width, height), Image.Resampling.BILINEAR)
+
+
+def _size_of(path, index, kept):
+    """``(height, width)``; the pixels of a small picture are put into ``kept`` on the way."""
+    try:
+        with Image.open(path) as picture:
+            width, height = picture.size
+            if width * height > SMALL:
+                turned = picture.getexif().get(0x0112, 1) >= 5  # orientations 5 to 8 lie on their side
+                return (width, height) if turned else (height, width)
+            kept[index] = np.asarray(_to_rgb(_upright(picture)))
+            return kept[index].shape[:2]
+    except MemoryError:
+        raise
+    except Exception as error:
+        return _Unreadable(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+
+
+def _in_threads(work, paths):
+    """``[work(0), work(1), …]``, one call a path. Threads help large pictures only: decoding a
+    thumbnail is mostly Python, and two threads that take turns at Python are slower than one."""
+    sizes = [path.stat().st_size for path in paths[:20] if path.exists()]
+    if sum(sizes) < 10_000 * len(sizes):
+        return [work(i) for i in range(len(paths))]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(work, range(len(paths))))
+
+
+def _stop_at_unreadable(paths, results) -> None:
+    bad = [(path, reason) for path, reason in zip(paths, results) if isinstance(reason, _Unreadable)]
+    if bad:
+        (path, reason), more = bad[0], f" (and {len(bad) - 1} more like it)" if len(bad) > 1 else ""
+        # Pillow repeats the path in its own sentence
+        reason = str(reason).replace(f" {str(path)!r}", "")
+        raise FixMatchError(f"The image {path} cannot be read: {reason}{more}. Replace it, or take it out of the "
+                            "folder.")
+
+
+def _check_memory(count, height, width) -> None:
+    need = count * height * width * 3
+    try:
+        have = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return  # Windows does not say
+    if need > 0.7 * have:
+        raise FixMatchError(
+            f"{count:,} images of {height} x {width} pixels need {need / 1e9:.1f} GB of the {have / 1e9:.1f} GB of "
+            "memory here: choose a smaller image size, such as 64."
+        )

@@ -1,0 +1,58 @@
+"""Where the command line puts a run, and when it refuses to."""
+
+import shlex
+from pathlib import Path
+
+from . import runs
+from .errors import FixMatchError
+
+SOURCE = "source.json"  # beside the run's own files: where the images were
+
+
+def check_out(out, resume):
+    """Refuse a folder in which something would be lost, or in which there is nothing to resume."""
+    begun, finished = (out / runs.RECIPE).exists(), (out / runs.WEIGHTS).exists()
+    if not begun:
+        taken = [n for n in (runs.METRICS, runs.WEIGHTS, runs.CHECKPOINT, SOURCE) if (out / n).exists()]
+        if taken:
+            raise FixMatchError(f"{out} holds a {taken[0]} that is not part of a run: choose another folder with "
+                                "--out.")
+        if resume:
+            raise FixMatchError(f"There is no run in {out} to go on with: check --out, or leave out --resume.")
+    elif finished:
+        raise FixMatchError(f"{out} holds a finished run: see it with 'fixmatch-lite evaluate "
+                            f"{shlex.quote(str(out))}', or choose another folder with --out.")
+    elif not resume:
+        raise FixMatchError(f"{out} holds an unfinished run: go on with it by adding --resume, or choose another "
+                            "folder with --out.")
+
+
+def check_file(path, force):
+    """Refuse to write over a file, unless told to."""
+    if path.exists() and not force:
+        raise FixMatchError(f"{path} is there already: choose another file, or add --force.")
+
+
+def default_out(recipe, resume):
+    """runs/digits-40-seed0; where that is taken, and nothing is to be resumed, runs/digits-40-seed0-2, …"""
+    end = "" if recipe.method == "fixmatch" else f"-{recipe.method}"
+    first = Path("runs", f"{recipe.dataset}-{recipe.labels}-seed{recipe.seed}{end}")
+    out, number = first, 1
+    while out.exists() and not resume:
+        number += 1
+        out = first.with_name(f"{first.name}-{number}")
+    check_out(out, resume)
+    return out
+
+
+def setting(text):
+    """A field of the recipe or an option of the method, from the ``name=value`` of the command line."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise FixMatchError(f"--set takes name=value, not {text!r}: write for instance --set ema_decay=0.99.")
+    words = {"true": True, "false": False, "none": None}
+    for read in (lambda v: words[v.lower()], int, float, str):
+        try:
+            return name.strip(), read(value.strip())
+        except (KeyError, ValueError):
+            pass

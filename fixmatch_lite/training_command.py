@@ -1,0 +1,77 @@
+"""What ``fixmatch-lite train`` does, in one process or in several that torchrun started."""
+
+import json
+import os
+import sys
+
+import typer
+
+from . import distributed
+from .data import load_data
+from .devices import choose_device
+from .errors import FixMatchError
+from .files import write_atomically
+from .health import Health, describe_labels
+from .places import SOURCE, check_out, default_out, setting
+from .recipes import options_of, recipe
+from .runs import record, summarize
+from .terminal import Table, print_result, speaker, stopped
+
+
+def recipe_of(dataset, given, settings):
+    """The recipe from the options that were given and the ``--set name=value`` pairs, which may name the options of
+    the method too."""
+    options = {}
+    for name, value in map(setting, settings):
+        (options if name in options_of(given["method"]) else given)[name] = value
+    return recipe(dataset, **given, **({"options": options} if options else {}))
+
+
+def run_training(recipe, out, places, *, labeled, labels, device, resume, quiet):
+    """Load, train, record and tell.
+
+    Args:
+        recipe: of the run.
+        out: folder of the run, or None.
+        places: ``root``, ``image_size`` and ``labels_from`` of `load_data`.
+        labeled: file of indices, or None. labels: as it was given, or None.
+        device, resume, quiet: as given.
+    """
+    if distributed.started_by_torchrun():
+        if out is None:
+            raise FixMatchError("Several processes need one folder: name it with --out.")
+        device = distributed.start(device)
+        # torchrun starts crashed processes again with the same words: then the run goes on
+        resume = resume or (int(os.environ["TORCHELASTIC_RESTART_COUNT"]) > 0 and out.exists())
+    first = distributed.rank() == 0
+    say, device = speaker(quiet or not first), choose_device(device)
+    if out is not None:
+        distributed.agree(lambda: check_out(out, resume))
+    data = load_data(recipe.dataset, recipe.labels, recipe.label_seed, labeled=labeled, split=recipe.split, **places)
+    if labeled and labels not in (None, len(data.x)):
+        raise FixMatchError(f"{labeled} names {len(data.x)} images and --labels asks for {labels}: leave out --labels.")
+    recipe = recipe.changed(labels=len(data.x))
+    out = out or default_out(recipe, resume)
+    counts = data.y.bincount(minlength=data.num_classes).tolist()
+    say(f"{recipe.dataset}: {len(data.x):,} labeled and {len(data.u):,} unlabeled images (the labeled ones among them), "
+        f"{len(data.x_test):,} to test, {data.num_classes} classes")
+    for sentence in describe_labels(counts, data.class_names):
+        say(sentence)
+    say(f"WRN-{recipe.depth}-{recipe.width} on {device}"
+        + (f" in {distributed.world_size()} processes" if distributed.world_size() > 1 else "")
+        + f", {recipe.steps:,} steps, into {out}")
+    table, health = Table(quiet or not first), Health(recipe, counts, data.class_names)
+    source = {name: str(place.absolute()) if hasattr(place, "absolute") else place for name, place in places.items()}
+    progress = "bar" if sys.stderr.isatty() and not quiet else None
+    try:
+        for metrics in record(out, recipe, data, device=device, resume=resume, progress=progress):
+            if first and not table.begun:  # where `evaluate` finds the images again
+                write_atomically(out / SOURCE, json.dumps(source) + "\n")
+            table.row(metrics)
+            for sentence in health(metrics):
+                say(sentence)
+    except KeyboardInterrupt:
+        print("\n" + stopped(out, recipe, sys.argv[1:]), file=sys.stderr)
+        raise typer.Exit(130) from None
+    if first:
+        print_result(summarize(out), out)

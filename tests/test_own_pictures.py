@@ -1,0 +1,239 @@
+"""A folder of pictures, forty labels in a CSV file, and what comes of it: labels for the rest, an ONNX file, warnings."""
+
+import csv
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import fixmatch_lite as fm
+from fixmatch_lite.health import EVALUATIONS, Health, describe_labels
+from fixmatch_lite.labels_file import read_labels
+from fixmatch_lite.predicting import export_onnx, label_pictures
+from test_cli import files, program, refused
+
+
+def picture(path, kind, seed):
+    """Dark on the left for one class, on the right for the other, with noise."""
+    noise = np.random.default_rng(seed).integers(0, 120, (12, 12, 3))
+    noise[:, 6:] += 130 * (kind == "right")
+    noise[:, :6] += 130 * (kind == "left")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(noise.astype(np.uint8)).save(path)
+
+
+@pytest.fixture(scope="module")
+def pets(tmp_path_factory):
+    """Pictures in no class folders, six of them named in a CSV file, and a test folder."""
+    root = tmp_path_factory.mktemp("pets")
+    kinds = ["left" if k % 2 else "right" for k in range(30)]
+    for k, kind in enumerate(kinds):
+        picture(root / "all" / f"{k:02}.png", kind, k)
+    for k in range(8):
+        kind = ["left", "right"][k % 2]
+        picture(root / "test" / kind / f"{k}.png", kind, 100 + k)
+    lines = ["Path,Class"] + [f'"all/{k:02}.png",{kinds[k]}' for k in range(6)]
+    (root / "labels.csv").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode() + b"\r\n")
+    return root
+
+
+@pytest.fixture(scope="module")
+def trained(pets, tmp_path_factory):
+    place = tmp_path_factory.mktemp("runs")
+    code, out, err = program(
+        *f"train folder --root {pets} --labels-from {pets}/labels.csv --no-flip --steps 24 --eval-every 4 --batch-size 4 "
+        f"--mu 2 --device cpu --set width=1 --set depth=10 --set ema_decay=0.8 --set bn_momentum=0.2 --out {place}/run"
+        .split(), cwd=place)
+    assert code == 0, err
+    return place / "run", out, err
+
+
+# Labels from a file ----------------------------------------------------------------------------------------------
+
+def test_csv_file_names_the_labeled_pictures_and_all_others_are_unlabeled(pets):
+    data = fm.load_data("folder", labels=None, root=pets, labels_from=pets / "labels.csv")
+    assert data.class_names == ("left", "right") and data.y.tolist() == [1, 0, 1, 0, 1, 0]
+    assert len(data.u) == 30 and data.u_true.tolist() == [1, 0, 1, 0, 1, 0] + [-1] * 24
+    assert torch.equal(data.u[:6], data.x) and len(data.x_test) == 8
+    fewer = fm.load_data("folder", labels=2, root=pets, labels_from=pets / "labels.csv")
+    assert sorted(fewer.y.tolist()) == [0, 1] and len(fewer.u) == 30
+
+
+def test_test_pictures_may_be_a_column(tmp_path):
+    for k in range(8):
+        picture(tmp_path / f"{k}.png", "left" if k % 2 else "right", k)
+    rows = [f"{k}.png;{'left' if k % 2 else 'right'};{'test' if k >= 4 else 'train'}" for k in range(6)]
+    (tmp_path / "l.csv").write_text("\n".join(["file;label;split", *rows, ""]))
+    data = fm.load_data("folder", labels=None, root=tmp_path, labels_from=tmp_path / "l.csv")
+    assert len(data.x) == 4 and data.y_test.tolist() == [1, 0] and len(data.u) == 6  # two of the eight are tested on
+
+
+@pytest.mark.parametrize("text, says", [
+    ("", "must name the columns"), ("a.png,left\n", "must name the columns path and class"),
+    ("path,class\nall/00.png,\n", "Line 2 .*has no class"), ("path,class\n,left\n", "Line 2 .*has no path"),
+    ("path,class\nall/99.png,left\n", "Line 2 .*names all/99.png, which is not in"),
+    ("path,class\nall/00.png,left\nall/00.png,right\n", "Line 3 .*calls all/00.png right .train. and a line before"),
+    ("path,class,split\nall/00.png,left,valid\n", "says 'valid' where it must say train or test"),
+    ("path,class\n", "names no picture"), ("path,class\nall/00.png,left\nall/01.png,left\n", "one class only"),
+])
+def test_wrong_lines_are_named(pets, tmp_path, text, says):
+    (tmp_path / "l.csv").write_text(text)
+    with pytest.raises(fm.FixMatchError, match=says) as caught:
+        fm.load_data("folder", labels=None, root=pets, labels_from=tmp_path / "l.csv")
+    assert "\n" not in str(caught.value)
+
+
+def test_without_test_pictures_nothing_is_held_out_in_silence(tmp_path):
+    picture(tmp_path / "a.png", "left", 0), picture(tmp_path / "b.png", "right", 1)
+    (tmp_path / "l.csv").write_text("path,class\na.png,left\nb.png,right\n")
+    with pytest.raises(fm.FixMatchError, match="no test pictures.*test/<class>/.*column split"):
+        fm.load_data("folder", labels=None, root=tmp_path, labels_from=tmp_path / "l.csv")
+    with pytest.raises(fm.FixMatchError, match="labels of digits come with it"):
+        fm.load_data("digits", labels_from=tmp_path / "l.csv")
+    with pytest.raises(fm.FixMatchError, match="cannot be read"):
+        read_labels(tmp_path / "nothing.csv", tmp_path)
+
+
+# Train, evaluate, label, export ----------------------------------------------------------------------------------
+
+def test_what_was_found_is_said_before_training_starts(trained):
+    _, out, err = trained
+    assert "38 images of 12 x 12 pixels" in err and "color" in err
+    assert "6 labeled and 30 unlabeled images" in err and "labels: 3 of each class" in err
+    assert "number to report" in out
+
+
+def test_evaluate_gives_the_accuracy_of_the_log_to_the_last_digit(trained):
+    run, *_ = trained
+    code, out, err = program("evaluate", run, "--device", "cpu", cwd=run.parent)
+    assert code == 0, err
+    assert f"{fm.runs.load(run).metrics[-1].test_accuracy:.2%}" in out and "(as recorded)" in out
+
+
+def test_label_writes_a_class_for_every_picture(trained, pets, tmp_path):
+    run, *_ = trained
+    (tmp_path / "broken").mkdir()
+    command = ["label", run, "--root", pets / "all", "--out", tmp_path / "guesses.csv", "--device", "cpu"]
+    code, out, err = program(*command, cwd=tmp_path)
+    assert code == 0, err
+    assert "30 pictures labeled" in out
+    with open(tmp_path / "guesses.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["path"] for row in rows] == [f"{k:02}.png" for k in range(30)]
+    data = fm.load_data("folder", labels=None, root=pets, labels_from=pets / "labels.csv")
+    with torch.no_grad():  # pictures read one by one are the pictures of the training, and so are the answers
+        q = fm.runs.load(run).model()(fm.augment.to_float(data.u)).softmax(1)
+    found = sorted(zip([f"{k:02}.png" for k in range(30)], q.max(1).values.tolist(), q.argmax(1).tolist()))
+    for row, (path, confidence, kind) in zip(rows, found):
+        assert row["class"] == data.class_names[kind] and float(row["confidence"]) == pytest.approx(confidence, abs=1e-4)
+    before = files(tmp_path)
+    refused(*command, cwd=tmp_path, says=["is there already", "--force"])
+    assert files(tmp_path) == before
+    assert program(*command, "--force", cwd=tmp_path)[0] == 0
+    assert read_labels(tmp_path / "guesses.csv", pets / "all")[0]  # a person can correct it and train on it
+
+
+def test_label_leaves_out_what_cannot_be_read_and_says_so(trained, tmp_path):
+    run, *_ = trained
+    picture(tmp_path / "a.png", "left", 0)
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    first, second = label_pictures(fm.runs.load(run), tmp_path, device="cpu")
+    assert len(first) == 3 and first[1] in ("left", "right") and second[:3] == ("b.png", None, None) and second[3]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(fm.FixMatchError, match="holds no pictures"):
+        list(label_pictures(fm.runs.load(run), tmp_path / "empty"))
+
+
+def test_onnx_file_gives_the_same_answers(trained, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    run = fm.runs.load(trained[0])
+    code, out, err = program("export", trained[0], "--out", tmp_path / "net.onnx", cwd=tmp_path)
+    assert code == 0 and out.strip().endswith("net.onnx"), err
+    session = onnxruntime.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
+    assert json.loads(session.get_modelmeta().custom_metadata_map["class_names"]) == ["left", "right"]
+    images = torch.randint(0, 256, (9, 3, 12, 12), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    for some in (images[:1], images[:7], images):
+        (theirs,) = session.run(["probabilities"], {"images": some.numpy()})
+        with torch.no_grad():
+            ours = run.model()(fm.augment.to_float(some)).softmax(1).numpy()
+        assert np.abs(ours - theirs).max() < 1e-5 and (ours.argmax(1) == theirs.argmax(1)).all()
+
+
+def test_export_without_its_packages_says_what_to_install(trained, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(fm.FixMatchError, match="Exporting needs the package onnxscript: pip install onnx onnxscript"):
+        export_onnx(fm.runs.load(trained[0]), tmp_path / "net.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_runs_of_older_versions_are_refused(trained):
+    run = fm.runs.load(trained[0])
+    old = replace(run, provenance={k: v for k, v in run.provenance.items() if k != "image_shape"})
+    with pytest.raises(fm.FixMatchError, match="older version, train it again"):
+        next(label_pictures(old, trained[0]))
+
+
+# Warnings --------------------------------------------------------------------------------------------------------
+
+RECIPE = fm.recipe("digits", steps=1000, eval_every=50)
+
+
+def said(count=20, names=("a", "b"), labels=(20, 20), **columns):
+    """What `Health` says to a run whose metrics are given as functions of the share of steps done."""
+    health, told = Health(RECIPE, labels, names), []
+    healthy = {"test_accuracy": 0.9, "test_accuracy_raw": 0.9, "mask_rate": 0.9, "pseudo_label_accuracy": 0.97,
+               "mask_rate_per_class": (0.45, 0.45), "pseudo_label_accuracy_per_class": (0.97, 0.97)}
+    for k in range(1, count + 1):
+        values = {name: value(k / count) if callable(value) else value for name, value in (healthy | columns).items()}
+        told += health(fm.Metrics(step=1000 * k // count, loss=1.0, loss_supervised=1.0, loss_unsupervised=0.0, lr=0.1,
+                                  images_per_second=1.0, seconds=1.0, **values))
+    return told
+
+
+@pytest.mark.parametrize("columns, says", [
+    ({"mask_rate": 0.0}, "No unlabeled picture reaches the confidence of 0.95"),
+    ({"pseudo_label_accuracy": 0.5}, "sure of its mistakes"),
+    ({"pseudo_label_accuracy": lambda done: 0.98 - 0.2 * done}, "get worse"),
+    ({"labels": (5, 35), "mask_rate_per_class": (0.6, 0.3)}, "The class a swallows others: it has 5.3 times"),
+    ({"mask_rate_per_class": (0.02, 0.88)}, "The class a gets hardly any pseudo-label"),
+    ({"mask_rate": 0.6, "mask_rate_per_class": (0.3, 0.3)}, "has stopped at 60%"),
+    ({"test_accuracy": 0.2}, "moving average lies far below the net"),
+])
+def test_every_known_failure_is_named_once_with_something_to_try(columns, says):
+    told = said(**columns)
+    assert len(told) == 1 and says in told[0] and "ry " in told[0] + "try "
+
+
+def test_healthy_run_and_supervised_run_hear_nothing():
+    assert said() == []
+    none = dict.fromkeys(("mask_rate", "pseudo_label_accuracy", "mask_rate_per_class",
+                          "pseudo_label_accuracy_per_class"))
+    assert said(**none) == []
+    assert said(count=EVALUATIONS - 1, mask_rate=0.0) == []
+
+
+def test_recorded_runs_that_ended_well_were_never_warned_about():
+    """Sixty real runs: those at the paper's threshold hear nothing before their end but that the average is late."""
+    warned = {}
+    for run in fm.runs.list_runs():
+        health = Health(run.recipe, [4] * 10, [str(k) for k in range(10)])
+        told = [sentence for metrics in run.metrics for sentence in health(metrics)]
+        if told:
+            warned[run.name] = (fm.runs.summarize(run)["test_accuracy"], told)
+    good = {name: told for name, (accuracy, told) in warned.items() if accuracy > 0.95}
+    assert not good, good
+    assert len(fm.runs.list_runs()) > 50
+
+
+def test_labels_are_described():
+    assert describe_labels([4, 4], "ab") == ["labels: 4 of each class"]
+    first, second = describe_labels([40, 2], ["cat", "dog"])
+    assert first == "labels: cat 40, dog 2 (the largest class has 20.0 times the smallest)" and "uneven" in second
+    assert "One labeled picture only of dog" in describe_labels([3, 1], ["cat", "dog"])[1]
+    assert "No labeled picture of dog" in describe_labels([3, 0], ["cat", "dog"])[1]
+    assert "…" in describe_labels(list(range(1, 21)), [str(k) for k in range(20)])[0]
