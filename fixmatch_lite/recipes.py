@@ -161,6 +161,11 @@ _METHOD_CHANGES = {
     "uda": {"tau": 0.8},                          # Xie et al. 2020, section 2.3
 }
 
+# Methods that see weak views only, or none, do better on digits at the paper's rate, and a baseline gets its best. The
+# test part had no say: of the two rates the data set's stands unless the paper's is a point better on the unlabeled
+# training images, with label seeds 100 and 101, which no benchmark uses.
+_PAPERS_RATE = ("supervised", "pi_model", "mean_teacher", "pseudo_label")
+
 
 def _known(changes):
     names = [f.name for f in dataclasses.fields(Recipe)]
@@ -183,6 +188,6 @@ def recipe(dataset, **changes):
     if dataset not in _CHANGES:
         raise FixMatchError(f"There is no recipe for {dataset!r}; use one of {', '.join(_CHANGES)}.")
     own = {**_CHANGES[dataset], **_METHOD_CHANGES.get(changes.get("method"), {})}
-    if changes.get("method") == "supervised":
-        own.pop("lr", None)  # 40 digits alone do better at the paper's rate, and a baseline gets its best
+    if changes.get("method") in _PAPERS_RATE:
+        own.pop("lr", None)
     return Recipe(dataset=dataset, **{**own, **_known(changes)})
