@@ -7,10 +7,10 @@
 
 Prints a table and one JSON line. The recipes are the default ones, exactly what ``fixmatch-lite train digits --method …``
 does. Every method gets the same labeled images, net and number of steps, since steps are what schedules, ramps and moving
-averages are made of. How many unlabeled images a step takes is part of a method as it was published: as many as labeled
-ones before UDA, seven times as many from then on; ``--mu 7`` gives all the same. The last column says what a run costs. A
-run's accuracy is the median of the last 20 evaluations of the moving average on the 500 test images; a method's row tells
-the median and the range over the label seeds.
+averages are made of. How many unlabeled images a step takes is part of a method as it was published: seven times as many
+as labeled ones in UDA, FixMatch and its successors, just as many in the others; ``--mu 7`` gives all the same. The last
+column says what a run costs. A run's accuracy is the median of the last 20 evaluations of the moving average on the 500
+test images; a method's row tells the median and the range over the label seeds.
 """
 
 import argparse

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from .errors import FixMatchError
-from .operations import GRAY, OPERATIONS, apply, apply_each, cover
+from .operations import GRAY, MORE, OPERATIONS, apply, apply_each, cover
 
 
 def _uniform(n, generator, device):
@@ -66,14 +66,16 @@ def _shifted(side, pad, n, generator, device):
 @dataclass(frozen=True)
 class Preset:
     """How one code base draws strong augmentations: ``num_ops`` operations with replacement, each applied with
-    ``probability``, at a level of 1 … 9 (``discrete``) or uniform in [0, 10]; ``magnitude`` maps an operation's
-    name, the levels and the side in pixels to the magnitudes that `apply` takes."""
+    ``probability``, at one of the ``levels`` or uniform in [0, 10] without any; ``magnitude`` maps an operation's name,
+    the levels and the side in pixels to the magnitudes that `apply` takes."""
 
     magnitude: Callable
     num_ops: int = 2
     probability: float = 0.5
-    discrete: bool = True
+    levels: range | None = range(1, 10)
     fill: int = GRAY
+    operations: tuple = OPERATIONS
+    cutout: bool = True
 
 
 _ENHANCE = ("Brightness", "Color", "Contrast", "Sharpness")
@@ -119,10 +121,29 @@ def _usb_magnitude(name, level, side):
     return _paper_magnitude(name, level, side)
 
 
+def _imagenet_magnitude(name, level, side):
+    if name in _ENHANCE:
+        return 0.1 + 0.18 * level  # 0.1 … 1.9
+    if name == "Posterize":
+        return (4 * level).div(10, rounding_mode="floor")  # 0 … 4 bits: a black picture at the lowest two levels
+    if name == "Solarize":
+        return (25.6 * level).floor()
+    if name == "SolarizeAdd":
+        return 11 * level
+    if name.startswith("Translate"):
+        return 10 * level * side / 224  # up to 100 of 224 pixels
+    if name == "Rotate":
+        return 3 * level
+    return _shared_magnitude(name, level, side)
+
+
 PRESETS = {
     "fixmatch": Preset(_original_magnitude),                        # the released code of the FixMatch authors
     "paper": Preset(_paper_magnitude, fill=0),                      # the table printed in the paper, as kekmodel has it
-    "usb": Preset(_usb_magnitude, num_ops=3, probability=1.0, discrete=False, fill=0),  # TorchSSL and USB
+    "usb": Preset(_usb_magnitude, num_ops=3, probability=1.0, levels=None, fill=0),  # TorchSSL and USB
+    # The FixMatch authors' ImageNet code: sixteen operations, levels 0 to 10, no Cutout.
+    "imagenet": Preset(_imagenet_magnitude, levels=range(11), fill=128, cutout=False,
+                       operations=tuple(sorted((*OPERATIONS, "Invert", "SolarizeAdd")))),
 }
 
 
@@ -130,10 +151,10 @@ class RandAugment:
     """Strong augmentation without a search: a few random operations, each at a random level.
 
     Args:
-        preset: "fixmatch" (the authors' code, the default), "paper" (the printed table) or "usb".
+        preset: "fixmatch" (the authors' code, the default), "paper" (the printed table), "usb" or "imagenet".
         num_ops, probability: change the preset's number of operations an image and their probability.
         fill: gray level of uncovered pixels; None takes the preset's.
-        operations: names to choose from; all fourteen unless given.
+        operations: names to choose from; the preset's unless given.
 
     Calling it with uint8 ``(N, C, H, W)`` and a generator returns a new batch of the same shape. Source: Cubuk et
     al. 2020; FixMatch's released code. Taught in: chapter 3.
@@ -146,7 +167,7 @@ class RandAugment:
         self.num_ops = self.preset.num_ops if num_ops is None else num_ops
         self.probability = self.preset.probability if probability is None else probability
         self.fill = self.preset.fill if fill is None else fill
-        self.operations = tuple(operations or OPERATIONS)
+        self.operations = tuple(operations or self.preset.operations)
 
     def draw(self, n, side, *, generator=None, device="cpu"):
         """One layer's draws: the operation's number (-1: none) and its magnitude, each ``(n,)``."""
@@ -155,8 +176,9 @@ class RandAugment:
         on = _uniform(n, generator, device) < self.probability
         plus = _uniform(n, generator, device) >= 0.5
         signed, magnitudes = self._tables(side, device)
-        if self.preset.discrete:
-            magnitude = magnitudes[chosen, (9 * level).long().clamp_(max=8)]
+        count = magnitudes.shape[1]
+        if self.preset.levels is not None:
+            magnitude = magnitudes[chosen, (count * level).long().clamp_(max=count - 1)]
         else:
             magnitude = self._magnitudes(10 * level, side).gather(0, chosen[None])[0]
         return torch.where(on, chosen, -1), torch.where(signed[chosen] & ~plus, -magnitude, magnitude)
@@ -167,9 +189,9 @@ class RandAugment:
 
     @functools.lru_cache(maxsize=8)
     def _tables(self, side, device):
-        """Whether each operation has two directions, and its magnitudes at the levels 1 … 9."""
+        """Whether each operation has two directions, and its magnitudes at the preset's levels."""
         signed = torch.tensor([name in _SIGNED for name in self.operations], device=device)
-        return signed, self._magnitudes(torch.arange(1.0, 10.0), side).to(device)
+        return signed, self._magnitudes(torch.tensor([*(self.preset.levels or (0,))], dtype=torch.float32), side).to(device)
 
     def __call__(self, images, *, generator=None):
         for _ in range(self.num_ops):

@@ -99,8 +99,9 @@ class Batches:
 
 def make_strong(recipe):
     """The strong view that ``recipe.augment`` names: operations and `Cutout`; "cutout" has the second alone, "none"
-    neither."""
-    cutout = Cutout(recipe.cutout if recipe.augment != "none" else 0.0)
+    neither, and the ImageNet preset has no `Cutout`."""
+    covers = recipe.augment != "none" and (recipe.augment not in PRESETS or PRESETS[recipe.augment].cutout)
+    cutout = Cutout(recipe.cutout if covers else 0.0)
     if recipe.augment in ("cutout", "none"):
         operations = _leave
     elif recipe.augment in PRESETS:

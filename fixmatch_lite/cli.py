@@ -70,8 +70,7 @@ def train(
     flip: Annotated[Optional[bool], option("Whether a mirrored picture keeps its class (yes; digits, svhn no).", DATA,
                                            "--flip/--no-flip")] = None,
     method: Annotated[str, option("fixmatch, supervised (the labeled images alone), pi_model, mean_teacher, pseudo_label, "
-                                 "mixmatch, uda, remixmatch, flexmatch, freematch or softmatch (fixmatch).",
-                                  METHOD)] = "fixmatch",
+                                 "mixmatch, uda, remixmatch, flexmatch, freematch or softmatch (fixmatch).", METHOD)] = "fixmatch",
     steps: Annotated[Optional[int], option("Updates of the net (1,048,576; digits 1,000, folder 20,000).",
                                            METHOD)] = None,
     batch_size: Annotated[Optional[int], option("Labeled images a step (64; digits 32).", METHOD)] = None,

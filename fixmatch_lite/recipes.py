@@ -8,7 +8,7 @@ import inspect
 from dataclasses import dataclass, field
 
 from . import comparators
-from .augment import OPERATIONS, PRESETS
+from .augment import MORE, OPERATIONS, PRESETS
 from .data import SPLITS
 from .errors import FixMatchError
 
@@ -47,7 +47,7 @@ class Recipe:
     flip: bool | None = None        # None: what the data set allows
     pad: float = 0.125              # weak shift, as a share of the side
     augment: str = "fixmatch"       # RandAugment's preset, or another strong view: see `batches.make_strong`
-    operations: tuple | None = None  # RandAugment's choice; None: all fourteen
+    operations: tuple | None = None  # RandAugment's choice; None: the preset's
     probability: float | None = None  # that a drawn operation is applied; None: the preset's
     cutout: float = 0.5             # side of the covered square, as a share of the image's
     fill: int | None = None         # gray level of uncovered pixels; None: the preset's
@@ -124,8 +124,10 @@ def _rules(r):
         ("bn_momentum", "a number in (0, 1]", number(r.bn_momentum) and 0 < r.bn_momentum <= 1),
         ("pad", "a share of the side, in [0, 0.5]", number(r.pad) and 0 <= r.pad <= 0.5),
         ("augment", one_of(AUGMENTATIONS), r.augment in AUGMENTATIONS),
-        ("operations", one_of(OPERATIONS), r.operations is None or (len(r.operations) > 0
-                                                                     and set(r.operations) <= set(OPERATIONS))),
+        ("operations", one_of(OPERATIONS + MORE), r.operations is None or (
+            len(r.operations) > 0 and set(r.operations) <= set(OPERATIONS + MORE))),
+        ("operations", f"None with the augmentation {r.augment}", r.operations is None or r.augment in PRESETS),
+        ("probability", f"None with the augmentation {r.augment}", r.probability is None or r.augment in PRESETS),
         ("probability", "a probability, between 0 and 1", r.probability is None or (number(r.probability)
                                                                                     and 0 <= r.probability <= 1)),
         ("cutout", "a share of the side, in [0, 1]", number(r.cutout) and 0 <= r.cutout <= 1),
@@ -151,7 +153,7 @@ _CHANGES = {
 
 # Where a method departs from FixMatch's values: its own paper's for CIFAR-10, or for the three oldest, which were
 # published with other nets and schedules, those of FixMatch's released code, with which FixMatch's paper measured them.
-# They draw as many unlabeled images a step as labeled ones; from UDA on it is seven times as many.
+# All of these but UDA take as many unlabeled images a step as labeled ones, not seven times as many.
 _METHOD_CHANGES = {
     "pi_model": {"lambda_u": 10.0, "mu": 1},      # released code of FixMatch, pi_model.py
     "mean_teacher": {"lambda_u": 50.0, "mu": 1},  # the same, mean_teacher.py
@@ -161,9 +163,9 @@ _METHOD_CHANGES = {
     "uda": {"tau": 0.8},                          # Xie et al. 2020, section 2.3
 }
 
-# Methods that see weak views only, or none, do better on digits at the paper's rate, and a baseline gets its best. The
-# test part had no say: of the two rates the data set's stands unless the paper's is a point better on the unlabeled
-# training images, with label seeds 100 and 101, which no benchmark uses.
+# These do better on digits at the paper's rate than at the data set's, and a baseline gets its best. The test part had no
+# say: the data set's rate stands unless the paper's is a point better on the unlabeled training images, in the mean of
+# label seeds 100 and 101, which nothing else uses.
 _PAPERS_RATE = ("supervised", "pi_model", "mean_teacher", "pseudo_label")
 
 
@@ -188,6 +190,8 @@ def recipe(dataset, **changes):
     if dataset not in _CHANGES:
         raise FixMatchError(f"There is no recipe for {dataset!r}; use one of {', '.join(_CHANGES)}.")
     own = {**_CHANGES[dataset], **_METHOD_CHANGES.get(changes.get("method"), {})}
+    if changes.get("augment", "fixmatch") not in PRESETS:
+        own.pop("probability", None)  # RandAugment's
     if changes.get("method") in _PAPERS_RATE:
         own.pop("lr", None)
     return Recipe(dataset=dataset, **{**own, **_known(changes)})

@@ -107,7 +107,8 @@ def test_alignment_is_what_the_method_does_unless_told_otherwise():
 
 @pytest.mark.parametrize("method, ways", [
     ("pi_model", ["joint", "separate"]), ("mean_teacher", ["joint"]), ("pseudo_label", ["joint"]), ("mixmatch", ["joint"]),
-    ("remixmatch", ["joint"]), *((name, ["joint", "separate", "kept"]) for name in ("uda", "flexmatch", "freematch", "softmatch"))])
+    ("remixmatch", ["joint"]),
+    *((name, ["joint", "separate", "kept"]) for name in ("uda", "flexmatch", "freematch", "softmatch"))])
 def test_ways_of_the_forward_pass(method, ways, digits):
     for forward in ("joint", "separate", "kept"):
         if forward in ways:

@@ -20,7 +20,7 @@ METHODS = {
     "softmatch": "thresholds:SoftMatch",
 }
 
-AUGMENTATIONS = {}
+AUGMENTATIONS = {"ctaugment": "ctaugment:CTAugment", "autoaugment": "autoaugment:AutoAugment"}
 
 
 def find(table, name):
