@@ -3,13 +3,14 @@
     python benchmarks/methods.py --seeds 5
     python benchmarks/methods.py --methods fixmatch flexmatch --seeds 3 --record runs/methods
     python benchmarks/methods.py --methods fixmatch --augments paper usb cutout none
+    python benchmarks/methods.py --mu 7
 
-Prints a table and one JSON line. Every method gets the same labeled images, net, schedule and number of steps, and in each
-step the same 32 labeled and 7 times as many unlabeled images (the older papers took as many as labeled ones; with that,
-FixMatch would win by seeing more). What a method does with an image, how many views it makes and how often it passes them
-through the net, is part of the method: the last column says what that costs. Weights of losses and thresholds are each
-method's own. A run's accuracy is the median of the last 20 evaluations of the moving average on the 500 test images; a
-method's row tells the median and the range over the label seeds.
+Prints a table and one JSON line. The recipes are the default ones, exactly what ``fixmatch-lite train digits --method …``
+does. Every method gets the same labeled images, net and number of steps, since steps are what schedules, ramps and moving
+averages are made of. How many unlabeled images a step takes is part of a method as it was published: seven times as many
+as labeled ones in UDA, FixMatch and its successors, just as many in the others; ``--mu 7`` gives all the same. The last
+column says what a run costs. A run's accuracy is the median of the last 20 evaluations of the moving average on the 500
+test images; a method's row tells the median and the range over the label seeds.
 """
 
 import argparse
@@ -31,13 +32,14 @@ ORDER = ("supervised", "pi_model", "mean_teacher", "pseudo_label", "mixmatch", "
 ROWS = (*ORDER, *(name for name in METHODS if name not in ORDER))
 
 
-def recipe(row, seed, steps=None):
-    """The recipe of a row: a method, ``fixmatch+alignment``, or ``fixmatch, usb`` for another strong view."""
+def recipe(row, seed, **given):
+    """The recipe of a row: a method, ``fixmatch+alignment``, or ``fixmatch, usb`` for another strong view; with what the
+    command line gives."""
     method, _, augment = row.partition(", ")
-    changes = {"method": method.removesuffix("+alignment"), "seed": seed, "label_seed": seed, "mu": 7}
+    changes = {"method": method.removesuffix("+alignment"), "seed": seed, "label_seed": seed}
     changes |= {"alignment": True} if method == ALIGNED else {}
     changes |= {"augment": augment} if augment else {}
-    return fm.recipe("digits", **changes, **({"steps": steps} if steps else {}))
+    return fm.recipe("digits", **changes, **{name: value for name, value in given.items() if value})
 
 
 def run(folder, recipe):
@@ -60,6 +62,7 @@ def main():
     parser.add_argument("--augments", nargs="*", default=[], choices=AUGMENTATIONS, metavar="AUGMENT",
                         help=f"one more row of FixMatch for each: {', '.join(AUGMENTATIONS)} (none)")
     parser.add_argument("--steps", type=int, help="updates in a run (the recipe's 1,000)")
+    parser.add_argument("--mu", type=int, help="unlabeled images for every labeled one (each method's own)")
     parser.add_argument("--record", type=Path, metavar="FOLDER",
                         help="keep the runs as FOLDER/METHOD-seedSEED; finished ones are not trained again")
     given = parser.parse_args()
@@ -67,15 +70,15 @@ def main():
     with tempfile.TemporaryDirectory() as lost:
         for name in [*given.methods, *(f"fixmatch, {augment}" for augment in given.augments)]:
             place = (given.record or Path(lost)) / name.replace(", ", "-")
-            ends = [run(place.with_name(f"{place.name}-seed{seed}"), recipe(name, seed, given.steps))
-                    for seed in range(given.seeds)]
+            recipes = [recipe(name, seed, steps=given.steps, mu=given.mu) for seed in range(given.seeds)]
+            ends = [run(place.with_name(f"{place.name}-seed{r.seed}"), r) for r in recipes]
             accuracies = [end["test_accuracy"] for end in ends]
             rows.append({"method": name, "median": statistics.median(accuracies), "accuracies": accuracies,
+                         "steps": recipes[0].steps, "mu": recipes[0].mu, "lr": recipes[0].lr,
                          "seconds_a_run": statistics.median(end["seconds"] for end in ends)})
             print(f"{name:22}  median {rows[-1]['median']:6.1%}  from {min(accuracies):6.1%} to {max(accuracies):6.1%}  "
                   f"{rows[-1]['seconds_a_run']:6.1f} s a run", flush=True)
-    print(json.dumps({"benchmark": "methods on digits, 40 labels", "threads": torch.get_num_threads(),
-                      "steps": recipe("fixmatch", 0, given.steps).steps, "rows": rows}))
+    print(json.dumps({"benchmark": "methods on digits, 40 labels", "threads": torch.get_num_threads(), "rows": rows}))
 
 
 if __name__ == "__main__":

@@ -153,7 +153,7 @@ _CHANGES = {
 
 # Where a method departs from FixMatch's values: its own paper's for CIFAR-10, or for the three oldest, which were
 # published with other nets and schedules, those of FixMatch's released code, with which FixMatch's paper measured them.
-# They draw as many unlabeled images a step as labeled ones; from UDA on it is seven times as many.
+# All of these but UDA take as many unlabeled images a step as labeled ones, not seven times as many.
 _METHOD_CHANGES = {
     "pi_model": {"lambda_u": 10.0, "mu": 1},      # released code of FixMatch, pi_model.py
     "mean_teacher": {"lambda_u": 50.0, "mu": 1},  # the same, mean_teacher.py
@@ -162,6 +162,11 @@ _METHOD_CHANGES = {
     "remixmatch": {"lambda_u": 1.5, "mu": 1},     # Berthelot et al. 2020, section 4
     "uda": {"tau": 0.8},                          # Xie et al. 2020, section 2.3
 }
+
+# These do better on digits at the paper's rate than at the data set's, and a baseline gets its best. The test part had no
+# say: the data set's rate stands unless the paper's is a point better on the unlabeled training images, in the mean of
+# label seeds 100 and 101, which nothing else uses.
+_PAPERS_RATE = ("supervised", "pi_model", "mean_teacher", "pseudo_label")
 
 
 def _known(changes):
@@ -187,6 +192,6 @@ def recipe(dataset, **changes):
     own = {**_CHANGES[dataset], **_METHOD_CHANGES.get(changes.get("method"), {})}
     if changes.get("augment", "fixmatch") not in PRESETS:
         own.pop("probability", None)  # RandAugment's
-    if changes.get("method") == "supervised":
-        own.pop("lr", None)  # 40 digits alone do better at the paper's rate, and a baseline gets its best
+    if changes.get("method") in _PAPERS_RATE:
+        own.pop("lr", None)
     return Recipe(dataset=dataset, **{**own, **_known(changes)})

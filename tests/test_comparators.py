@@ -51,6 +51,13 @@ def test_a_method_brings_its_own_values_and_yields_to_the_user(method, own):
     assert (recipe.tau, recipe.lambda_u, recipe.mu) == (0.5, 3.0, 2)
 
 
+def test_methods_without_strong_views_learn_digits_at_the_papers_rate():
+    weak = {"supervised", "pi_model", "mean_teacher", "pseudo_label"}
+    for method in METHODS:
+        assert fm.recipe("digits", method=method).lr == (0.03 if method in weak else 0.2)
+        assert fm.recipe("digits", method=method, lr=0.1).lr == 0.1 and fm.recipe("cifar10", method=method).lr == 0.03
+
+
 @pytest.mark.parametrize("method, options", [
     ("uda", {"temperature": 0.4, "tsa": "none"}), ("flexmatch", {"warm_up": True}), ("pi_model", {"ramp": 0.4}),
     ("mean_teacher", {"ramp": 0.4}), ("pseudo_label", {"ramp": 0.4}),
@@ -100,7 +107,8 @@ def test_alignment_is_what_the_method_does_unless_told_otherwise():
 
 @pytest.mark.parametrize("method, ways", [
     ("pi_model", ["joint", "separate"]), ("mean_teacher", ["joint"]), ("pseudo_label", ["joint"]), ("mixmatch", ["joint"]),
-    ("remixmatch", ["joint"]), *((name, ["joint", "separate", "kept"]) for name in ("uda", "flexmatch", "freematch", "softmatch"))])
+    ("remixmatch", ["joint"]),
+    *((name, ["joint", "separate", "kept"]) for name in ("uda", "flexmatch", "freematch", "softmatch"))])
 def test_ways_of_the_forward_pass(method, ways, digits):
     for forward in ("joint", "separate", "kept"):
         if forward in ways:
