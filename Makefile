@@ -54,5 +54,5 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing into $(ENV), once: PyTorch first (the largest part), then the rest. A few minutes."
 	@$(PIP) torch
 	@$(PIP) torchvision
-	@$(PIP) --editable '.[book,test]'
+	@$(PIP) --editable '.[book,export,test]'
 	@touch $@

@@ -159,16 +159,13 @@ def _digits(root):
     return Loaded(images[train], targets[train], images[test], targets[test], names)
 
 
-def _cifar10(root):
-    from .cifar import CIFAR10, load_cifar
+def _cifar(source):
+    def load(root):
+        from . import cifar
 
-    return Loaded(*load_cifar(CIFAR10, root))
+        return Loaded(*cifar.load_cifar(getattr(cifar, source), root))
 
-
-def _cifar100(root):
-    from .cifar import CIFAR100, load_cifar
-
-    return Loaded(*load_cifar(CIFAR100, root))
+    return load
 
 
 def _svhn(root):
@@ -235,21 +232,23 @@ def load_data(name, labels=40, seed=0, root=None, *, labeled=None, split="balanc
         raise FixMatchError(f"There is no split {split!r}; use one of {', '.join(SPLITS)}.")
     if labels_from is not None and name != "folder":
         raise FixMatchError(f"The labels of {name} come with it; leave out labels_from, or load 'folder'.")
-    loaders = {"digits": _digits, "cifar10": _cifar10, "cifar100": _cifar100, "svhn": _svhn, "stl10": _stl10}
+    loaders = {"digits": _digits, "cifar10": _cifar("CIFAR10"), "cifar100": _cifar("CIFAR100"), "svhn": _svhn,
+               "stl10": _stl10}
     found = loaders[name](root) if name in loaders else _folder(root, image_size, labels_from)
     indices = _labeled_indices(found, labels, seed, labeled, split)
     pool = found.images if found.pool is None else found.pool
     chosen, unknown = torch.tensor(indices), torch.full((len(pool) - len(found.images),), -1)
+    flip = name not in ("digits", "svhn") if flip is None else flip
     return SemiSupervisedData(
         name=name, x=found.images[chosen], y=found.targets[chosen], u=pool,
-        u_true=torch.cat([found.targets, unknown]), x_test=found.x_test, y_test=found.y_test, class_names=tuple(found.class_names),
-        labeled_indices=indices, flip=name not in ("digits", "svhn") if flip is None else flip)
+        u_true=torch.cat([found.targets, unknown]), x_test=found.x_test, y_test=found.y_test,
+        class_names=tuple(found.class_names), labeled_indices=indices, flip=flip)
 
 
 def _labeled_indices(found, labels, seed, labeled, split):
     if labeled is not None:
-        is_file = isinstance(labeled, (str, Path))
-        return read_labeled(labeled, len(found.images)) if is_file else tuple(sorted(int(i) for i in labeled))
+        given = isinstance(labeled, (str, Path))
+        return read_labeled(labeled, len(found.images)) if given else tuple(sorted(int(i) for i in labeled))
     if labels is None:
         return tuple(range(len(found.images)))
     if found.folds and labels == len(found.folds[0]):
