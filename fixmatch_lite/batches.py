@@ -45,6 +45,15 @@ class ShuffledIndices:
             count -= len(part)
         return torch.cat(parts)
 
+    def state(self):
+        """Order, position and generator, as tensors."""
+        return {"order": self.order, "position": torch.tensor(self.position), "generator": self.generator.get_state()}
+
+    def load_state(self, state):
+        """Go on where `state` was asked."""
+        self.order, self.position = state["order"], int(state["position"])
+        self.generator.set_state(state["generator"])
+
 
 class Batches:
     """An endless stream of `Batch`; data and augmentation stay on the device.
@@ -89,6 +98,16 @@ class Batches:
             if view == "strong":
                 made[k] = self.strong.cutout(made[k], generator=self.generator)
         return Batch(x, y, tuple(made), ids)
+
+    def state(self):
+        """All that decides which images come next: tensors by name."""
+        streams = {"labeled": self.labeled, "unlabeled": self.unlabeled}
+        return {f"{name}.{k}": v for name, stream in streams.items() for k, v in stream.state().items()}
+
+    def load_state(self, state):
+        """Go on where `state` was asked."""
+        for name, stream in (("labeled", self.labeled), ("unlabeled", self.unlabeled)):
+            stream.load_state({k.partition(".")[2]: v for k, v in state.items() if k.startswith(name + ".")})
 
     def weak(self, images):
         """Weak views of uint8 ``(N, C, H, W)``, by the recipe."""

@@ -31,14 +31,10 @@ def save_checkpoint(training, path):
             tensors[f"momentum.{k}"] = buffer
     for room, module in (("method", training.method), ("strong", training.batches.strong)):
         tensors |= {f"{room}.{k}": v for k, v in module.state_dict().items()}
-    tensors |= {f"generator.{k}": g.get_state() for k, g in training.generators.items()} | {"generator.augment": views}
-    tensors |= {"order.labeled": training.batches.labeled.order,
-                "order.unlabeled": training.batches.unlabeled.order}
+    tensors |= {f"batches.{k}": v for k, v in training.batches.state().items()} | {"views": views}
     state = {
         "format": FORMAT, "version": __version__, "step": training.step, "seconds": training.seconds,
         "recipe": training.recipe.as_dict(), "labeled_hash": training.data.labeled_hash,
-        "position": {"labeled": training.batches.labeled.position,
-                     "unlabeled": training.batches.unlabeled.position},
         "scaler": training.scaler.state_dict(), "metrics": training.last_metrics,
     }
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
@@ -65,10 +61,11 @@ def load_checkpoint(training, path):
     if state["labeled_hash"] != training.data.labeled_hash:
         raise FixMatchError(f"The checkpoint {path} was trained on another labeled set ({state['labeled_hash']} there, "
                             f"{training.data.labeled_hash} here); give the same label seed or file of indices.")
-    if len(tensors["order.unlabeled"]) != len(training.data.u):
-        raise FixMatchError(f"The checkpoint {path} was trained on {len(tensors['order.unlabeled'])} unlabeled images "
-                            f"and there are {len(training.data.u)} now; give it the data it was made with.")
-    views, draws = tensors["generator.augment"], training.generators["augment"].get_state()
+    unlabeled = len(tensors["batches.unlabeled.order"])
+    if unlabeled != len(training.data.u):
+        raise FixMatchError(f"The checkpoint {path} was trained on {unlabeled} unlabeled images and there are "
+                            f"{len(training.data.u)} now; give it the data it was made with.")
+    views, draws = tensors["views"], training.generators["augment"].get_state()
     if views.shape != (distributed.world_size(), len(draws)):
         raise FixMatchError(f"The checkpoint {path} was trained in {len(views)} processes or on another kind of "
                             "device; resume as it began.")
@@ -82,13 +79,8 @@ def load_checkpoint(training, path):
             training.optimizer.state[parameter]["momentum_buffer"] = buffer.copy_(momentum[str(k)])
     training.method.load_state_dict(room("method"))
     training.batches.strong.load_state_dict(room("strong"))
-    for name, state_of_draws in room("generator").items():
-        if name == "augment":
-            state_of_draws = state_of_draws[distributed.rank()].clone()
-        training.generators[name].set_state(state_of_draws)
-    for name in ("labeled", "unlabeled"):
-        stream = getattr(training.batches, name)
-        stream.order, stream.position = tensors[f"order.{name}"], state["position"][name]
+    training.batches.load_state(room("batches"))
+    training.generators["augment"].set_state(views[distributed.rank()].clone())
     if training.scaler.is_enabled():
         training.scaler.load_state_dict(state["scaler"])
     training.step, training.seconds, training.last_metrics = state["step"], state["seconds"], state["metrics"]

@@ -37,7 +37,7 @@ app = typer.Typer(name="fixmatch-lite", no_args_is_help=True, add_completion=Fal
                   epilog=EXAMPLES, help="Learn from a few labeled images and many unlabeled ones (FixMatch).")
 
 # Those of `data`, which imports torch; a test holds them together.
-DATASETS = ("digits", "cifar10", "cifar100", "svhn", "stl10", "folder")
+DATASETS = ("digits", "cifar10", "cifar100", "svhn", "stl10", "imagenet", "folder")
 
 # What an option is when it is left out stands in parentheses: for cifar10 the paper's value.
 DATA, METHOD, RUN = "Data", "Method (in parentheses: the paper's values, used unless changed)", "Run"
@@ -47,7 +47,7 @@ def option(help, panel=RUN, *names):
     return typer.Option(*names, help=help, rich_help_panel=panel, show_default=False)
 
 
-Root = Annotated[Optional[Path], option("Folder of the data (folder: the one with train/ and test/; else data).",
+Root = Annotated[Optional[Path], option("Folder of the data (folder, imagenet: the one with train/; else data).",
                                         DATA)]
 ImageSize = Annotated[Optional[int], option("Side in pixels to bring a folder's images to (their most common size).",
                                             DATA)]
@@ -57,11 +57,12 @@ Device = Annotated[Optional[str], option("cuda, mps or cpu (the fastest there is
 @app.command(epilog=TRAIN_EXAMPLES, no_args_is_help=True)
 def train(
     dataset: Annotated[str, typer.Argument(help="digits (comes along); cifar10, cifar100, svhn or stl10 (fetched once: "
-                                           "170 MB, 169 MB, 246 MB, 2.6 GB); or folder: your own pictures.")],
+                                           "170 MB, 169 MB, 246 MB, 2.6 GB); imagenet; or folder: your own "
+                                           "pictures.")],
     labels: Annotated[Optional[int], option("Labeled images in all (digits 40, cifar10 and svhn 250, cifar100 400, "
-                                            "stl10 1,000, folder all).", DATA)] = None,
-    split: Annotated[Optional[str], option("balanced over the classes, or proportional to them (balanced; svhn "
-                                           "proportional).", DATA)] = None,
+                                            "stl10 1,000, imagenet 128,116, folder all).", DATA)] = None,
+    split: Annotated[Optional[str], option("balanced over the classes, or proportional to them (balanced; svhn and "
+                                           "imagenet proportional).", DATA)] = None,
     labeled: Annotated[Optional[Path], option("JSON file with the indices of the labeled images, instead of a draw.",
                                               DATA)] = None,
     labels_from: Annotated[Optional[Path], option("CSV file with the columns path and class that names the labeled "
@@ -80,13 +81,13 @@ def train(
                                                 "method does).", METHOD, "--alignment/--no-alignment")] = None,
     forward: Annotated[Optional[str], option("joint, or the faster separate or kept, which are not the same (joint).",
                                              METHOD)] = None,
-    steps: Annotated[Optional[int], option("Updates of the net (1,048,576; digits 1,000, folder 20,000).",
+    steps: Annotated[Optional[int], option("Updates of the net (1,048,576; digits 1,000, imagenet 75,000, folder 20,000).",
                                            METHOD)] = None,
-    batch_size: Annotated[Optional[int], option("Labeled images a step (64; digits 32).", METHOD)] = None,
-    mu: Annotated[Optional[int], option("Unlabeled images for every labeled one (7).", METHOD)] = None,
-    tau: Annotated[Optional[float], option("Confidence that a pseudo-label needs (0.95).", METHOD)] = None,
-    lambda_u: Annotated[Optional[float], option("Weight of the unsupervised loss (1.0).", METHOD)] = None,
-    lr: Annotated[Optional[float], option("Learning rate at the start (0.03; digits 0.2).", METHOD)] = None,
+    batch_size: Annotated[Optional[int], option("Labeled images a step (64; digits 32, imagenet 1,024).", METHOD)] = None,
+    mu: Annotated[Optional[int], option("Unlabeled images for every labeled one (7; imagenet 5).", METHOD)] = None,
+    tau: Annotated[Optional[float], option("Confidence that a pseudo-label needs (0.95; imagenet 0.7).", METHOD)] = None,
+    lambda_u: Annotated[Optional[float], option("Weight of the unsupervised loss (1.0; imagenet 10.0).", METHOD)] = None,
+    lr: Annotated[Optional[float], option("Learning rate at the start (0.03; digits 0.2, imagenet 0.4).", METHOD)] = None,
     set_: Annotated[Optional[list[str]], option("Any other value of the recipe, or option of the method, as NAME=VALUE "
                                                 "(may be given again).", METHOD, "--set")] = None,
     seed: Annotated[int, option("Decides weights, batches, augmentation and the labeled set (0).")] = 0,
@@ -208,6 +209,9 @@ def download(
     from .errors import FixMatchError
 
     files = remote_files(dataset)
+    if dataset == "imagenet":
+        raise FixMatchError("ImageNet is given out on registration at image-net.org: unpack it into train/<class>/ and "
+                            "val/<class>/, and train with --root.")
     if not files:
         raise FixMatchError(f"There is nothing to download for {dataset}: train with it right away.")
     for file in files:

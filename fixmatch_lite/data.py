@@ -4,7 +4,6 @@ Source of the protocol: Sohn et al. 2020, section 4; Oliver et al. 2018. Taught 
 """
 
 import difflib
-import hashlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,9 +13,9 @@ import numpy as np
 import torch
 
 from .errors import FixMatchError
+from .labeled import SPLITS, draw_labeled, labeled_hash, read_labeled
 
-DATASETS = ("digits", "cifar10", "cifar100", "svhn", "stl10", "folder")
-SPLITS = ("balanced", "proportional")
+DATASETS = ("digits", "cifar10", "cifar100", "svhn", "stl10", "imagenet", "folder")
 
 
 @dataclass(frozen=True)
@@ -54,82 +53,12 @@ class SemiSupervisedData:
 
     def to(self, device):
         """The same data with its tensors on ``device``."""
-        tensors = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, torch.Tensor)}
-        return replace(self, **tensors)
+        return replace(self, **{k: v.to(device) for k, v in vars(self).items() if hasattr(v, "to")})
 
     def save_labeled(self, path):
         """Write the labeled indices to a JSON file that `load_data` takes back as ``labeled=``."""
         content = {"dataset": self.name, "labeled_hash": self.labeled_hash, "indices": list(self.labeled_indices)}
         Path(path).write_text(json.dumps(content) + "\n")
-
-
-def labeled_hash(indices):
-    return hashlib.sha256(",".join(str(int(i)) for i in sorted(indices)).encode()).hexdigest()[:16]
-
-
-def draw_labeled(targets, labels, seed, class_names=None, split="balanced"):
-    """Draw a labeled set, by the seed alone: the same number from every class, or in proportion to the classes.
-
-    Args:
-        targets: int64 ``(N,)`` classes of the training images.
-        labels: how many in all. Where the classes do not divide it, some classes, drawn by the seed, get one more.
-        split: "balanced", or "proportional": each label goes to the class that lacks most, measured by the most
-            frequent class, as in FixMatch's released code (where the classes are equal, so are the shares).
-        seed: decides everything; no global random state is read or changed.
-        class_names: for the messages.
-
-    Returns:
-        Sorted indices, a tuple of ints.
-
-    Raises:
-        FixMatchError: fewer labels than classes, more than images, or a class with too few images.
-    """
-    targets = np.asarray(targets)
-    classes, counts = np.unique(targets, return_counts=True)
-    if labels > len(targets):
-        raise FixMatchError(f"There are {len(targets)} training images, fewer than the {labels} labels asked for; "
-                            f"ask for at most {len(targets)}.")
-    if labels < len(classes):
-        raise FixMatchError(f"{labels} labels cannot cover {len(classes)} classes; ask for at least {len(classes)}.")
-    random = np.random.RandomState(seed)  # the legacy generator, because its stream never changes
-    if split == "proportional":
-        share = _proportional(counts, labels)
-    else:
-        share = np.full(len(classes), labels // len(classes))
-        share[random.permutation(len(classes))[: labels % len(classes)]] += 1
-    chosen = []
-    for kind, count, wanted in zip(classes, counts, share):
-        if count < wanted:
-            name = class_names[kind] if class_names is not None else kind
-            raise FixMatchError(f"Class {name} has {count} training images, fewer than the {wanted} labels that a "
-                                f"{split} draw of {labels} needs; ask for fewer labels or name the labeled images "
-                                "in a file.")
-        members = np.flatnonzero(targets == kind)
-        chosen.extend(random.permutation(members)[:wanted])
-    return tuple(sorted(int(i) for i in chosen))
-
-
-def _proportional(counts, labels):
-    frequency, share = counts / counts.max(), np.zeros(len(counts), dtype=int)
-    for _ in range(labels):
-        share[np.argmax(frequency - share / max(share.max(), 1))] += 1
-    return share
-
-
-def read_labeled(path, size):
-    """Read labeled indices from a JSON file: a list, or what `SemiSupervisedData.save_labeled` wrote."""
-    try:
-        content = json.loads(Path(path).read_text())
-        indices = [int(i) for i in (content["indices"] if isinstance(content, dict) else content)]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FixMatchError(f"The file of labeled indices {path} cannot be read ({error}); give a JSON list of "
-                            "whole numbers.") from None
-    wrong = [i for i in indices if not 0 <= i < size]
-    if not indices or wrong or len(set(indices)) < len(indices):
-        problem = f"index {wrong[0]} is outside 0 … {size - 1}" if wrong else "it is empty or names an image twice"
-        raise FixMatchError(f"The labeled indices in {path} do not fit this data set: {problem}; use the file that "
-                            "was saved for it.")
-    return tuple(sorted(indices))
 
 
 class Loaded(NamedTuple):
@@ -181,6 +110,12 @@ def _stl10(root):
     return Loaded(*rest, pool=pool, folds=folds)
 
 
+def _imagenet(root, image_size):
+    from .streaming import load_imagenet
+
+    return Loaded(*load_imagenet(root, image_size or 224))
+
+
 def _folder(root, image_size, labels_from):
     from .folders import load_folder
 
@@ -205,7 +140,8 @@ def load_data(name, labels=40, seed=0, root=None, *, labeled=None, split="balanc
 
     Args:
         name: "digits" (ships with scikit-learn), "cifar10", "cifar100", "svhn" or "stl10" (downloaded once, checked
-            byte for byte), or "folder" (any tree ``train/<class>/…``, ``test/<class>/…``, optional
+            byte for byte), "imagenet" (``train/<class>/…``, ``val/<class>/…``; read from disk as it is needed: the images
+            are `streaming.Pictures`), or "folder" (any tree ``train/<class>/…``, ``test/<class>/…``, optional
             ``unlabeled/…``).
         labels: size of the labeled set; None takes every training image.
         seed: decides the labeled set, and nothing else does. With 1,000 labels of stl10 it is the number of one of the
@@ -215,7 +151,8 @@ def load_data(name, labels=40, seed=0, root=None, *, labeled=None, split="balanc
         split: "balanced" over the classes, or "proportional" to them; see `draw_labeled`.
         labels_from: a CSV file that names a folder's labeled pictures, see `labels_file.read_labels`; no class folders
             are needed then, and all others are without a label.
-        image_size: side in pixels to which a folder's images are brought; None keeps the most common size.
+        image_size: side in pixels to which a folder's images are brought; None keeps the most common size (ImageNet:
+            224).
         flip: whether mirrored pictures keep their class; None takes the data set's own answer (no for digits and svhn).
 
     Returns:
@@ -234,7 +171,10 @@ def load_data(name, labels=40, seed=0, root=None, *, labeled=None, split="balanc
         raise FixMatchError(f"The labels of {name} come with it; leave out labels_from, or load 'folder'.")
     loaders = {"digits": _digits, "cifar10": _cifar("CIFAR10"), "cifar100": _cifar("CIFAR100"), "svhn": _svhn,
                "stl10": _stl10}
-    found = loaders[name](root) if name in loaders else _folder(root, image_size, labels_from)
+    if name in loaders:
+        found = loaders[name](root)
+    else:
+        found = _imagenet(root, image_size) if name == "imagenet" else _folder(root, image_size, labels_from)
     indices = _labeled_indices(found, labels, seed, labeled, split)
     pool = found.images if found.pool is None else found.pool
     chosen, unknown = torch.tensor(indices), torch.full((len(pool) - len(found.images),), -1)

@@ -60,8 +60,8 @@ def _at_least_two(root, names):
 
 
 def _sorted_in_folders(root, ignored):
-    train_paths, train_targets, names = _labeled(root, "train", ignored)
-    test_paths, test_targets, test_names = _labeled(root, "test", ignored)
+    train_paths, train_targets, names = class_folders(root, "train", ignored)
+    test_paths, test_targets, test_names = class_folders(root, "test", ignored)
     if names != test_names:
         raise FixMatchError(_difference(root, names, test_names))
     has_pool = (root / "unlabeled").is_dir()
@@ -82,7 +82,7 @@ def _named(root, labels_from, ignored):
         if not (root / "test").is_dir():
             raise FixMatchError(f"{root} has no test pictures: put some into test/<class>/, or give {labels_from} a "
                                 "column split that says train or test.")
-        paths, targets, test_names = _labeled(root, "test", ignored)
+        paths, targets, test_names = class_folders(root, "test", ignored)
         test = {path: test_names[target] for path, target in zip(paths, targets)}
     strange = sorted(set(test.values()) - set(names))
     if strange:
@@ -95,7 +95,7 @@ def _named(root, labels_from, ignored):
     return parts[0], others, parts[1], names
 
 
-def _labeled(root: Path, part: str, ignored: list):
+def class_folders(root: Path, part: str, ignored: list):
     """Sorted image paths, their class numbers, and the class names of ``root/part``."""
     folder = root / part
     if not folder.is_dir():

@@ -38,13 +38,14 @@ class Metrics:
 
 @torch.no_grad()
 def evaluate(model, images, targets, *, dtype=None, batch_size=1024):
-    """Accuracy of ``model`` on uint8 images, in evaluation mode; the model's mode is put back afterwards. Several
-    processes share the work."""
+    """Accuracy of ``model`` on uint8 images (a tensor, or `streaming.Pictures`), in evaluation mode; the model's mode
+    is put back afterwards. Several processes share the work."""
     was_training = model.training
     model.eval()
     right = torch.zeros((), device=images.device)
     parts = list(zip(images.split(batch_size), targets.split(batch_size)))
     for part, truth in distributed.share(parts):
+        part = part if isinstance(part, torch.Tensor) else part.decoded()
         with torch.autocast(images.device.type, dtype=dtype, enabled=dtype is not None):
             right += (model(to_float(part)).argmax(1) == truth).sum()
     model.train(was_training)

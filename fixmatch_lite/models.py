@@ -10,6 +10,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from .errors import FixMatchError
+from .vision import torchvision
 
 SLOPE = 0.1  # of the leaky ReLU
 
@@ -115,6 +116,52 @@ class WideResNet(nn.Module):
         features = h.mean((2, 3))
         logits = self.classifier(features)
         return (logits, features) if with_features else logits
+
+
+class ResNet50(nn.Module):
+    """torchvision's ResNet-50, for images of 224 pixels; called as `WideResNet` is.
+
+    Args:
+        num_classes, bn_momentum, generator: as in `WideResNet`.
+
+    Source: He et al. 2016; torchvision.models.resnet50, without weights. Taught in: chapter 4.
+    """
+
+    def __init__(self, num_classes, *, bn_momentum=0.1, generator=None):
+        super().__init__()
+        seed = torch.randint(2**62, (), generator=generator).item()
+        with torch.random.fork_rng(devices=[]):  # torchvision draws its weights from the global generator
+            torch.manual_seed(seed)
+            torchvision()
+            from torchvision.models import resnet50
+
+            self.body = resnet50(num_classes=num_classes)
+        self.classifier, self.body.fc = self.body.fc, nn.Identity()
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = bn_momentum
+
+    def forward(self, x, with_features=False):
+        features = self.body(x)
+        logits = self.classifier(features)
+        return (logits, features) if with_features else logits
+
+
+NETS = ("wide_resnet", "resnet50")
+
+
+def make_net(recipe, num_classes, channels, generator=None):
+    """The net that ``recipe.net`` names.
+
+    Raises:
+        FixMatchError: it does not take images of so many channels.
+    """
+    if recipe.net == "resnet50":
+        if channels != 3:
+            raise FixMatchError(f"ResNet-50 takes images of 3 channels, not {channels}; use the net wide_resnet.")
+        return ResNet50(num_classes, bn_momentum=recipe.bn_momentum, generator=generator)
+    return WideResNet(recipe.depth, recipe.width, num_classes, channels, groups=recipe.groups,
+                      bn_momentum=recipe.bn_momentum, generator=generator)
 
 
 class MovingAverage(AveragedModel):

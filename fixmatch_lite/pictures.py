@@ -36,8 +36,8 @@ def read_pictures(paths, shape):
     channels, height, width = shape
     pixels, reasons = np.zeros((len(paths), channels, height, width), dtype=np.uint8), [None] * len(paths)
     for k, path in enumerate(paths):
-        picture = _open(path, cover=max(height, width))
-        if isinstance(picture, _Unreadable):
+        picture = open_picture(path, cover=max(height, width))
+        if isinstance(picture, Unreadable):
             reasons[k] = str(picture)
             continue
         picture = _fit(picture, height, width)
@@ -67,8 +67,8 @@ def read_all(paths, image_size) -> torch.Tensor:
     def fill(i):
         rgb = kept.pop(i, None)
         if rgb is None or rgb.shape[:2] != (height, width):
-            picture = _open(paths[i], cover=max(height, width)) if rgb is None else Image.fromarray(rgb)
-            if isinstance(picture, _Unreadable):
+            picture = open_picture(paths[i], cover=max(height, width)) if rgb is None else Image.fromarray(rgb)
+            if isinstance(picture, Unreadable):
                 return picture
             rgb = np.asarray(_fit(picture, height, width))
         pixels[i] = rgb.transpose(2, 0, 1)
@@ -82,11 +82,11 @@ def read_all(paths, image_size) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(pixels[:, :channels]))
 
 
-class _Unreadable(Exception):
+class Unreadable(Exception):
     """What a thread hands back instead of a picture, so that all bad files are counted."""
 
 
-def _open(path, cover=None):
+def open_picture(path, cover=None):
     """The upright RGB picture at ``path``, or the reason why there is none.
 
     ``cover``: pixels that each side will need; a large JPEG is then decoded at a fraction of its size.
@@ -99,7 +99,7 @@ def _open(path, cover=None):
     except MemoryError:
         raise
     except Exception as error:  # Pillow's readers raise nearly every type on damaged files
-        return _Unreadable(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+        return Unreadable(getattr(error, "strerror", None) or str(error) or type(error).__name__)
 
 
 def _upright(picture):
@@ -138,7 +138,7 @@ def _size_of(path, index, kept):
     except MemoryError:
         raise
     except Exception as error:
-        return _Unreadable(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+        return Unreadable(getattr(error, "strerror", None) or str(error) or type(error).__name__)
 
 
 def _in_threads(work, paths):
@@ -152,7 +152,7 @@ def _in_threads(work, paths):
 
 
 def _stop_at_unreadable(paths, results) -> None:
-    bad = [(path, reason) for path, reason in zip(paths, results) if isinstance(reason, _Unreadable)]
+    bad = [(path, reason) for path, reason in zip(paths, results) if isinstance(reason, Unreadable)]
     if bad:
         (path, reason), more = bad[0], f" (and {len(bad) - 1} more like it)" if len(bad) > 1 else ""
         # Pillow repeats the path in its own sentence

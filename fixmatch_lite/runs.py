@@ -19,7 +19,7 @@ from . import distributed
 from .checkpoints import read_checkpoint
 from .errors import FixMatchError
 from .files import append_line, make_folder, write_atomically
-from .models import WideResNet
+from .models import make_net
 from .recipes import Recipe
 from .training import Metrics, fit
 from .version import __version__
@@ -47,9 +47,7 @@ class Run:
     def model(self):
         """The net with the recorded weights (the moving average), in evaluation mode, on the CPU."""
         tensors, state = read_checkpoint(self.path / WEIGHTS)
-        recipe = self.recipe
-        model = WideResNet(recipe.depth, recipe.width, state["num_classes"], state["channels"],
-                           groups=recipe.groups, bn_momentum=recipe.bn_momentum)
+        model = make_net(self.recipe, state["num_classes"], state["channels"])
         model.load_state_dict(tensors)
         return model.eval()
 

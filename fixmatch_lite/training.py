@@ -17,16 +17,26 @@ from .devices import autocast_dtype, choose_device, compiled, keep_memory, make_
 from .errors import FixMatchError
 from .methods import make_method
 from .metrics import Metrics, Tally, evaluate
-from .models import MovingAverage, WideResNet, batch_statistics, decayed_and_not
+from .models import MovingAverage, batch_statistics, decayed_and_not, make_net
 from .progress import Progress
 from .recipes import Recipe, recipe
+from .streaming import StreamedBatches
 
 __all__ = ["Metrics", "Recipe", "Training", "autocast_dtype", "choose_device", "evaluate", "fit", "learning_rate",
            "recipe"]
 
 
 def learning_rate(recipe, step):
-    """lr * cos(7 pi step / (16 steps)): from ``lr`` down to 0.195 of it; ``step`` counts from 0."""
+    """The rate of an update; ``step`` counts from 0.
+
+    "cosine": lr * cos(7 pi step / (16 steps)), from ``lr`` down to 0.195 of it. "steps": a tenth of it from each share
+    of the steps in ``decays`` on. Before, it rises linearly over the share ``warmup``.
+    """
+    progress = step / recipe.steps
+    if progress < recipe.warmup:
+        return recipe.lr * (step + 1) / math.ceil(recipe.warmup * recipe.steps)
+    if recipe.schedule == "steps":
+        return recipe.lr * 0.1 ** sum(progress >= share for share in recipe.decays)
     return recipe.lr * math.cos(7 * math.pi * step / (16 * recipe.steps))
 
 
@@ -49,11 +59,10 @@ class Training:
         self.data = data.to(self.device)
         self.checkpoint = checkpoint
         self.generators = make_generators(recipe.seed, self.device, distributed.rank())
-        self.batches = Batches(recipe, self.data, make_strong(recipe).to(self.device), self.generators)
+        kind = Batches if isinstance(data.u, torch.Tensor) else StreamedBatches
+        self.batches = kind(recipe, self.data, make_strong(recipe).to(self.device), self.generators)
         self._channels_last = self.device.type != "mps"
-        model = WideResNet(recipe.depth, recipe.width, data.num_classes, data.channels,
-                           groups=recipe.groups, bn_momentum=recipe.bn_momentum,
-                           generator=self.generators["weights"]).to(self.device)
+        model = make_net(recipe, data.num_classes, data.channels, self.generators["weights"]).to(self.device)
         model = distributed.synchronized(model, self.device)
         self.model = model.to(memory_format=torch.channels_last) if self._channels_last else model
         self.ema_model = MovingAverage(self.model, recipe.ema_decay)

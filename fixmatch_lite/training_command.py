@@ -57,7 +57,8 @@ def run_training(recipe, out, places, *, labeled, labels, device, resume, quiet)
         f"{len(data.x_test):,} to test, {data.num_classes} classes")
     for sentence in describe_labels(counts, data.class_names):
         say(sentence)
-    say(f"WRN-{recipe.depth}-{recipe.width} on {device}"
+    net = f"WRN-{recipe.depth}-{recipe.width}" if recipe.net == "wide_resnet" else recipe.net
+    say(f"{net} on {device}"
         + (f" in {distributed.world_size()} processes" if distributed.world_size() > 1 else "")
         + f", {recipe.steps:,} steps, into {out}")
     table, health = Table(quiet or not first), Health(recipe, counts, data.class_names)

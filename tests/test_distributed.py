@@ -115,7 +115,7 @@ def test_checkpoint_of_two_processes_is_refused_by_one(tmp_path):
 
     with safe_open(path, framework="pt") as file:
         tensors, metadata = {k: file.get_tensor(k) for k in file.keys()}, file.metadata()
-    tensors["generator.augment"] = tensors["generator.augment"].repeat(2, 1)
+    tensors["views"] = tensors["views"].repeat(2, 1)
     save_file(tensors, path, metadata)
     with pytest.raises(fm.FixMatchError, match="trained in 2 processes"):
         fm.fit(recipe, data, checkpoint=path, resume=True)

@@ -1,0 +1,83 @@
+"""Which images are labeled: drawn by a seed, or read from a file.
+
+Source of the protocol: Sohn et al. 2020, section 4; Oliver et al. 2018. Taught in: chapter 3.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+from .errors import FixMatchError
+
+SPLITS = ("balanced", "proportional")
+
+
+def labeled_hash(indices):
+    return hashlib.sha256(",".join(str(int(i)) for i in sorted(indices)).encode()).hexdigest()[:16]
+
+
+def draw_labeled(targets, labels, seed, class_names=None, split="balanced"):
+    """Draw a labeled set, by the seed alone: the same number from every class, or in proportion to the classes.
+
+    Args:
+        targets: int64 ``(N,)`` classes of the training images.
+        labels: how many in all. Where the classes do not divide it, some classes, drawn by the seed, get one more.
+        split: "balanced", or "proportional": each label goes to the class that lacks most, measured by the most
+            frequent class, as in FixMatch's released code (where the classes are equal, so are the shares).
+        seed: decides everything; no global random state is read or changed.
+        class_names: for the messages.
+
+    Returns:
+        Sorted indices, a tuple of ints.
+
+    Raises:
+        FixMatchError: fewer labels than classes, more than images, or a class with too few images.
+    """
+    targets = np.asarray(targets)
+    classes, counts = np.unique(targets, return_counts=True)
+    if labels > len(targets):
+        raise FixMatchError(f"There are {len(targets)} training images, fewer than the {labels} labels asked for; "
+                            f"ask for at most {len(targets)}.")
+    if labels < len(classes):
+        raise FixMatchError(f"{labels} labels cannot cover {len(classes)} classes; ask for at least {len(classes)}.")
+    random = np.random.RandomState(seed)  # the legacy generator, because its stream never changes
+    if split == "proportional":
+        share = _proportional(counts, labels)
+    else:
+        share = np.full(len(classes), labels // len(classes))
+        share[random.permutation(len(classes))[: labels % len(classes)]] += 1
+    chosen = []
+    for kind, count, wanted in zip(classes, counts, share):
+        if count < wanted:
+            name = class_names[kind] if class_names is not None else kind
+            raise FixMatchError(f"Class {name} has {count} training images, fewer than the {wanted} labels that a "
+                                f"{split} draw of {labels} needs; ask for fewer labels or name the labeled images "
+                                "in a file.")
+        members = np.flatnonzero(targets == kind)
+        chosen.extend(random.permutation(members)[:wanted])
+    return tuple(sorted(int(i) for i in chosen))
+
+
+def _proportional(counts, labels):
+    frequency, share = counts / counts.max(), np.zeros(len(counts), dtype=int)
+    for _ in range(labels):
+        share[np.argmax(frequency - share / max(share.max(), 1))] += 1
+    return share
+
+
+def read_labeled(path, size):
+    """Read labeled indices from a JSON file: a list, or what `SemiSupervisedData.save_labeled` wrote."""
+    try:
+        content = json.loads(Path(path).read_text())
+        indices = [int(i) for i in (content["indices"] if isinstance(content, dict) else content)]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FixMatchError(f"The file of labeled indices {path} cannot be read ({error}); give a JSON list of "
+                            "whole numbers.") from None
+    wrong = [i for i in indices if not 0 <= i < size]
+    if not indices or wrong or len(set(indices)) < len(indices):
+        problem = f"index {wrong[0]} is outside 0 … {size - 1}" if wrong else "it is empty or names an image twice"
+        raise FixMatchError(f"The labeled indices in {path} do not fit this data set: {problem}; use the file that "
+                            "was saved for it.")
+    return tuple(sorted(indices))
