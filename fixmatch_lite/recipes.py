@@ -64,6 +64,10 @@ class Recipe:
         if unknown:
             raise FixMatchError(f"The method {self.method} has no option {sorted(unknown)[0]!r}; it has "
                                 f"{', '.join(possible) or 'none'}.")
+        for name, value in self.options.items():
+            wanted, ok = comparators.OPTIONS[name]
+            if value is not possible[name] and not ok(value):
+                raise FixMatchError(f"{name} = {value!r} is not possible; with {self.method} it must be {wanted}.")
 
     def as_dict(self):
         return dataclasses.asdict(self)

@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from torch import nn
 
 from .. import distributed
-from ..errors import FixMatchError
 from ..losses import semi_supervised_loss
 from ..methods import Consistency
 from ..policies import PseudoLabels
@@ -60,10 +59,6 @@ class UDA(Consistency):
     alignable = True
 
     def __init__(self, recipe, data, *, temperature=0.4, tsa="none"):
-        if tsa not in SIGNALS:
-            raise FixMatchError(f"UDA has no training signal annealing {tsa!r}; use one of {', '.join(SIGNALS)}.")
-        if not temperature > 0:
-            raise FixMatchError(f"temperature = {temperature} is not possible; give UDA a number above 0.")
         policy = aligned(Sharpened(recipe.tau, temperature), recipe, data)
         super().__init__(policy, recipe.lambda_u, recipe.forward)
         self.tsa, self.num_classes = tsa, data.num_classes
