@@ -70,6 +70,10 @@ class Recipe:
         if unknown:
             raise FixMatchError(f"The method {self.method} has no option {sorted(unknown)[0]!r}; it has "
                                 f"{', '.join(possible) or 'none'}.")
+        for name, value in self.options.items():
+            wanted, ok = comparators.OPTIONS[name]
+            if value is not possible[name] and not ok(value):
+                raise FixMatchError(f"{name} = {value!r} is not possible; with {self.method} it must be {wanted}.")
 
     def as_dict(self):
         return dataclasses.asdict(self)
@@ -176,9 +180,9 @@ _METHOD_CHANGES = {
     "pi_model": {"lambda_u": 10.0, "mu": 1},      # released code of FixMatch, pi_model.py
     "mean_teacher": {"lambda_u": 50.0, "mu": 1},  # the same, mean_teacher.py
     "pseudo_label": {"mu": 1},                    # the same, pseudo_label.py: tau and lambda_u are FixMatch's
-    "mixmatch": {"lambda_u": 75.0, "mu": 1},      # Berthelot et al. 2019, section 4.2.1
+    "mixmatch": {"lambda_u": 75.0, "mu": 1},      # Berthelot et al. 2019, section 4
     "remixmatch": {"lambda_u": 1.5, "mu": 1},     # Berthelot et al. 2020, section 4
-    "uda": {"tau": 0.8},                          # Xie et al. 2020, section 2.3
+    "uda": {"tau": 0.8},                          # Xie et al. 2020, for CIFAR-10 and SVHN
 }
 
 # These do better on digits at the paper's rate than at the data set's, and a baseline gets its best. The test part had no

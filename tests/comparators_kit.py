@@ -1,4 +1,4 @@
-"""What the tests of the comparators share: a tiny net without batch norm in a training's place, and NumPy's arithmetic."""
+"""What the tests of the comparators share: a tiny net without batch norm in a training's place, and NumPy's sums."""
 
 import numpy as np
 import torch
@@ -27,8 +27,8 @@ class Run:
         self.recipe, self.progress, self.generator = recipe, progress, torch.Generator().manual_seed(seed)
         random = np.random.RandomState(seed)
         pixels, features = data.x[0].numel(), 64 * recipe.width
-        make = lambda: [random.randn(pixels, features) / pixels**0.5 / 2, scale * random.randn(features, data.num_classes) / 2,
-                        random.randn(data.num_classes) / 4]
+        make = lambda: [random.randn(pixels, features) / pixels**0.5 / 2,
+                        scale * random.randn(features, data.num_classes) / 2, random.randn(data.num_classes) / 4]
         self.mine, self.teachers = ([a.astype(np.float32) for a in make()] for _ in range(2))
         self.model = torch.nn.Module()
         self.model.weights = torch.nn.ParameterList([torch.nn.Parameter(torch.from_numpy(a)) for a in self.mine])
@@ -75,7 +75,8 @@ def made(method, data, progress=0.5, scale=1.0, **changes):
 def batch_of(data, views, labeled=4, unlabeled=8, seed=1):
     """A batch with random views; the ids are drawn with repetition."""
     random = np.random.RandomState(seed)
-    index, ids = (torch.from_numpy(random.randint(n, size=k)) for n, k in ((len(data.x), labeled), (len(data.u), unlabeled)))
+    index, ids = (torch.from_numpy(random.randint(n, size=k))
+                  for n, k in ((len(data.x), labeled), (len(data.u), unlabeled)))
     view = lambda: torch.from_numpy(random.randint(256, size=(unlabeled, *data.u.shape[1:])).astype(np.uint8))
     return Batch(data.x[index], data.y[index], tuple(view() for _ in views), ids)
 

@@ -25,7 +25,8 @@ def digits():
 
 
 def short(**changes):
-    return fm.recipe("digits", **{"steps": 12, "eval_every": 3, "batch_size": 8, "mu": 2, "precision": "float32", **changes})
+    quick = {"steps": 12, "eval_every": 3, "batch_size": 8, "mu": 2, "precision": "float32"}
+    return fm.recipe("digits", **quick | changes)
 
 
 def state(training):
@@ -41,8 +42,9 @@ def test_the_table_holds_what_the_book_promises():
 
 
 @pytest.mark.parametrize("method, own", [
-    ("fixmatch", (0.95, 1, 7)), ("pi_model", (0.95, 10, 1)), ("mean_teacher", (0.95, 50, 1)), ("pseudo_label", (0.95, 1, 1)),
-    ("mixmatch", (0.95, 75, 1)), ("remixmatch", (0.95, 1.5, 1)), ("uda", (0.8, 1, 7)), ("flexmatch", (0.95, 1, 7)),
+    ("fixmatch", (0.95, 1, 7)), ("pi_model", (0.95, 10, 1)), ("mean_teacher", (0.95, 50, 1)),
+    ("pseudo_label", (0.95, 1, 1)), ("mixmatch", (0.95, 75, 1)), ("remixmatch", (0.95, 1.5, 1)),
+    ("uda", (0.8, 1, 7)), ("flexmatch", (0.95, 1, 7)),
     ("freematch", (0.95, 1, 7)), ("softmatch", (0.95, 1, 7))])
 def test_a_method_brings_its_own_values_and_yields_to_the_user(method, own):
     recipe = fm.recipe("cifar10", method=method)
@@ -66,7 +68,8 @@ def test_methods_without_strong_views_learn_digits_at_the_papers_rate():
     ("freematch", {"lambda_f": 0.001, "decay": None, "clip": None}), ("softmatch", {"decay": None})])
 def test_options_and_their_defaults(method, options):
     assert options_of(method) == options
-    with pytest.raises(fm.FixMatchError, match=f"The method {method} has no option 'speed'; it has {next(iter(options))}"):
+    told = f"The method {method} has no option 'speed'; it has {next(iter(options))}"
+    with pytest.raises(fm.FixMatchError, match=told):
         fm.recipe("digits", method=method, options={"speed": 1})
 
 
@@ -91,23 +94,23 @@ def test_alignment_is_refused_where_it_means_nothing(method):
     if method in ALIGNABLE:
         fm.recipe("digits", method=method, alignment=True)
     else:
-        with pytest.raises(fm.FixMatchError, match=f"alignment = True is not possible; alignment must be None or False with "
-                                                   f"the method {method}: only fixmatch, remixmatch, softmatch and uda"):
+        told = f"must be None or False with the method {method}: only fixmatch, remixmatch, softmatch and uda"
+        with pytest.raises(fm.FixMatchError, match=f"alignment = True is not possible; alignment {told}"):
             fm.recipe("digits", method=method, alignment=True)
 
 
 def test_alignment_is_what_the_method_does_unless_told_otherwise():
     aligned = lambda method, alignment: any(
         "p_model" in name for name in make_method(short(method=method, alignment=alignment), tiny_data()).state_dict())
-    assert [[aligned(method, choice) for choice in (None, True, False)] for method in ("fixmatch", "uda", "remixmatch")] == [
-        [False, True, False], [False, True, False], [True, True, False]]
+    for method, habit in (("fixmatch", False), ("uda", False), ("remixmatch", True)):
+        assert [aligned(method, choice) for choice in (None, True, False)] == [habit, True, False]
     uniform = lambda choice: make_method(short(method="softmatch", alignment=choice), tiny_data()).policy.align
     assert [uniform(choice) for choice in (None, True, False)] == [True, True, False]
 
 
 @pytest.mark.parametrize("method, ways", [
-    ("pi_model", ["joint", "separate"]), ("mean_teacher", ["joint"]), ("pseudo_label", ["joint"]), ("mixmatch", ["joint"]),
-    ("remixmatch", ["joint"]),
+    ("pi_model", ["joint", "separate"]), ("mean_teacher", ["joint"]), ("pseudo_label", ["joint"]),
+    ("mixmatch", ["joint"]), ("remixmatch", ["joint"]),
     *((name, ["joint", "separate", "kept"]) for name in ("uda", "flexmatch", "freematch", "softmatch"))])
 def test_ways_of_the_forward_pass(method, ways, digits):
     for forward in ("joint", "separate", "kept"):
@@ -141,12 +144,14 @@ def test_command_line_trains_it(method, tmp_path, monkeypatch, capsys):
         cli.main()
     assert not end.value.code and capsys.readouterr().out
     run = fm.runs.load(tmp_path / "run")
-    assert run.done and run.recipe.method == method and run.recipe.lambda_u == fm.recipe("digits", method=method).lambda_u
+    assert run.done and run.recipe.method == method
+    assert run.recipe.lambda_u == fm.recipe("digits", method=method).lambda_u
 
 
 def test_program_trains_one_and_its_help_names_them_all(tmp_path):
     words = "train digits --method flexmatch --steps 4 --batch-size 4".split()
-    subprocess.run([sys.executable, "-m", "fixmatch_lite", *words], cwd=tmp_path, check=True, capture_output=True, timeout=100)
+    subprocess.run([sys.executable, "-m", "fixmatch_lite", *words], cwd=tmp_path, check=True, capture_output=True,
+                   timeout=100)
     (option,) = [p for p in typer.main.get_command(cli.app).commands["train"].params if p.name == "method"]
     assert all(name in option.help for name in METHODS)
 
@@ -210,11 +215,24 @@ def test_rotation_head_fits_a_net_of_four_groups():
     assert math.isfinite(metrics.loss)
 
 
-@pytest.mark.parametrize("changes", [{"views": 0}, {"views": 1.5}])
-def test_wrong_numbers_of_views_are_refused(changes):
-    for method in ("mixmatch", "remixmatch"):
-        with pytest.raises(fm.FixMatchError, match="views = .* is not possible; give .* a whole number of views, at least 1"):
-            make_method(short(method=method, options=changes), tiny_data())
+@pytest.mark.parametrize("method, option, value, wanted", [
+    ("mixmatch", "views", 0, "a whole number"), ("remixmatch", "views", 1.5, "a whole number"),
+    ("mixmatch", "alpha", 0, "a number above 0"), ("uda", "temperature", "cold", "a number above 0"),
+    ("uda", "tsa", "square", "one of none, linear, exp, log"), ("pi_model", "ramp", 1.5, "a share of the steps"),
+    ("pi_model", "ramp", None, "a share"), ("flexmatch", "warm_up", 1, "True or False"),
+    ("freematch", "clip", 0, "a probability"), ("softmatch", "decay", 2, "a number in"),
+    ("remixmatch", "lambda_r", -1, "a number, at least 0")])
+def test_values_that_an_option_cannot_have_are_refused(method, option, value, wanted):
+    told = f"^{option} = {value!r} is not possible; with {method} it must be {wanted}"
+    with pytest.raises(fm.FixMatchError, match=told):
+        short(method=method, options={option: value})
+
+
+def test_every_option_has_its_rule_and_its_default_keeps_it():
+    for method in NAMES:
+        options = options_of(method)
+        assert short(method=method, options=options).options == options
+        assert all(default is None or comparators.OPTIONS[name][1](default) for name, default in options.items())
 
 
 # Stopped and resumed -----------------------------------------------------------------------------------------------
@@ -222,9 +240,11 @@ def test_wrong_numbers_of_views_are_refused(changes):
 QUICK = {"decay": 0.5}  # statistics that move within twelve steps
 CASES = [{"method": name, **({"options": QUICK} if name in ("freematch", "softmatch") else {})} for name in NAMES] + [
     {"method": "fixmatch", "alignment": True}, {"method": "uda", "alignment": True, "options": {"tsa": "linear"}},
-    {"method": "remixmatch", "alignment": False, "options": {"views": 1}}, {"method": "mixmatch", "options": {"views": 3}},
+    {"method": "remixmatch", "alignment": False, "options": {"views": 1}},
+    {"method": "mixmatch", "options": {"views": 3}},
     {"method": "flexmatch", "options": {"warm_up": False}, "forward": "kept"},
-    {"method": "freematch", "options": {"clip": 0.3, **QUICK}}, {"method": "softmatch", "alignment": False, "options": QUICK},
+    {"method": "freematch", "options": {"clip": 0.3, **QUICK}},
+    {"method": "softmatch", "alignment": False, "options": QUICK},
     {"method": "pi_model", "forward": "separate"}]
 ALIGNMENT = {"p_model", "p_data", "position"}
 STATE = {"flexmatch": {"policy.guessed", "policy.counts"}, "freematch": {"policy.tau", "policy.p", "policy.h"},

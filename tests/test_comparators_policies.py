@@ -108,7 +108,7 @@ def test_freematch_fairness():
     p, h = np.array([0.5, 0.3, 0.2]), np.array([0.7, 0.0, 0.3])
     for seed in range(5):
         logits, kept = random_logits(12, seed=seed), np.random.RandomState(seed).rand(12) < 0.5
-        value = fairness(logits, torch.from_numpy(kept).float(), torch.from_numpy(p).float(), torch.from_numpy(h).float())
+        value = fairness(logits, *(torch.from_numpy(part).float() for part in (kept, p, h)))
         assert value.item() == pytest.approx(fairness_by_numpy(logits.double().numpy(), kept, p, h), rel=1e-4)
 
 
@@ -196,7 +196,7 @@ def aligned_policy(policy):
 
 
 def test_alignment_comes_before_threshold_argmax_and_sharpening():
-    """A class that is predicted too often: q = (.6, .3, .1) over p_model = (.8, .1, .1) is (.75, 3, 1), so class 1 at .63."""
+    """A class that is predicted too often: q = (.6, .3, .1) over p_model = (.8, .1, .1) is (.75, 3, 1): class 1, .63."""
     q = np.array([[0.6, 0.3, 0.1]])
     expected = q / (np.array([[0.8, 0.1, 0.1]]) + 1e-6)
     expected /= expected.sum()

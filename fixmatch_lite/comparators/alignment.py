@@ -49,7 +49,7 @@ class Aligned(nn.Module):
     """A policy that judges aligned predictions: alignment first, then threshold, sharpening or argmax, so that all
     that the inner policy says, its confidence included, is about q~.
 
-    Source: Sohn et al. 2020, section 4.4 (FixMatch with alignment on CIFAR-100). Taught in: chapter 4.
+    Source: Sohn et al. 2020, section 4 (FixMatch with alignment on CIFAR-100). Taught in: chapter 4.
     """
 
     def __init__(self, policy, num_classes):

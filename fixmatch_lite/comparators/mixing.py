@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..augment import to_float
-from ..errors import FixMatchError
 from ..losses import Loss
 from ..models import batch_statistics
 from .alignment import DistributionAlignment
@@ -70,12 +69,6 @@ def _mixed(batch, target, alpha, run):
     return run.forward(images), targets, len(batch.x)
 
 
-def _count(name, views):
-    if not isinstance(views, int) or views < 1:
-        raise FixMatchError(f"views = {views!r} is not possible; give {name} a whole number of views, at least 1.")
-    return views
-
-
 class MixMatch(nn.Module):
     """Guess from several weak views, sharpen, mix everything with everything, and ask for the mixed targets.
 
@@ -97,7 +90,7 @@ class MixMatch(nn.Module):
 
     def __init__(self, recipe, data, *, temperature=0.5, alpha=0.75, views=2, ramp=None):
         super().__init__()
-        self.views = ("weak",) * _count("MixMatch", views)
+        self.views = ("weak",) * views
         self.temperature, self.alpha, self.lambda_u = temperature, alpha, recipe.lambda_u
         self.ramp = ramp_share(recipe, ramp)
 
@@ -139,7 +132,7 @@ class ReMixMatch(nn.Module):
 
     def __init__(self, recipe, data, *, temperature=0.5, alpha=0.75, views=2, ramp=None, lambda_1=0.5, lambda_r=0.5):
         super().__init__()
-        self.views = ("weak",) + ("strong",) * _count("ReMixMatch", views)
+        self.views = ("weak",) + ("strong",) * views
         self.temperature, self.alpha, self.lambda_u = temperature, alpha, recipe.lambda_u
         self.ramp = ramp_share(recipe, ramp)
         self.lambda_1, self.lambda_r = lambda_1, lambda_r

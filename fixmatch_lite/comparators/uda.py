@@ -10,13 +10,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from .. import distributed
-from ..errors import FixMatchError
 from ..losses import semi_supervised_loss
 from ..methods import Consistency
 from ..policies import PseudoLabels
 from .alignment import aligned
 
-SIGNALS = {  # share of the way from 1 / classes to 1 at a share of the steps; section 2.2 of the paper
+SIGNALS = {  # share of the way from 1 / classes to 1 at a share of the steps
     "none": lambda progress: 1.0,
     "linear": lambda progress: progress,
     "exp": lambda progress: math.exp(5 * (progress - 1)),
@@ -28,8 +27,8 @@ class Sharpened(nn.Module):
     """weight = 1[max q > tau], where q is not sharpened; target = softmax(z / temperature).
 
     A port that thresholds the sharpened prediction keeps far more than ``tau`` says, and one that takes the softmax
-    of probabilities does not sharpen at all; both are in use. Source: Xie et al. 2020, section 2.3. Taught in:
-    chapter 4.
+    of probabilities does not sharpen at all; both are in use. Source: Xie et al. 2020, its training techniques. Taught
+    in: chapter 4.
     """
 
     def __init__(self, tau, temperature):
@@ -48,22 +47,18 @@ class UDA(Consistency):
     With training signal annealing, L_labeled is the mean cross-entropy of the labeled images whose true class has at
     most the probability eta = a (1 - 1 / classes) + 1 / classes, where a rises from 0 to 1 over the run. The paper's
     values for CIFAR-10 are tau = 0.8 and temperature = 0.4, and its annealing depends on the data; FixMatch's released
-    code has tau = 0.95, no sharpening, ``>=``, and a run of at most 2^24 images for the rise.
+    code has tau = 0.95, no sharpening, ``>=``, and a rise that ends after 2^22 labeled images.
 
     Args:
         temperature: below 1 sharpens the targets.
         tsa: "none", "linear", "log" (soon all labels count) or "exp" (learned ones wait until near the end).
 
-    Source: Xie et al. 2020, sections 2.2 and 2.3. Taught in: chapter 4.
+    Source: Xie et al. 2020, section 2, and its training techniques. Taught in: chapter 4.
     """
 
     alignable = True
 
     def __init__(self, recipe, data, *, temperature=0.4, tsa="none"):
-        if tsa not in SIGNALS:
-            raise FixMatchError(f"UDA has no training signal annealing {tsa!r}; use one of {', '.join(SIGNALS)}.")
-        if not temperature > 0:
-            raise FixMatchError(f"temperature = {temperature} is not possible; give UDA a number above 0.")
         policy = aligned(Sharpened(recipe.tau, temperature), recipe, data)
         super().__init__(policy, recipe.lambda_u, recipe.forward)
         self.tsa, self.num_classes = tsa, data.num_classes
