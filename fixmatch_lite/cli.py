@@ -163,20 +163,15 @@ def label(
     """Write a CSV file of path, predicted class and confidence for the pictures in a folder."""
     import fixmatch_lite as fm
 
-    from .labels_file import write_labels
     from .places import check_file
-    from .predicting import label_pictures
+    from .predicting import label_folder
 
     check_file(out, force)
-    rows, unread = [], []
-    for path, kind, confidence, *reason in label_pictures(fm.runs.load(run), root, device=device):
-        rows.append((path, kind or "", "" if confidence is None else f"{confidence:.4f}"))
-        unread += [(path, *reason)] if reason else []
-    write_labels(out, rows)
+    labeled, unread = label_folder(fm.runs.load(run), root, out, device=device)
     if unread:
-        print(f"{len(unread)} of {len(rows)} pictures cannot be read and have no class, {unread[0][0]} for one "
-              f"({unread[0][1]}).", file=sys.stderr)
-    print(f"{len(rows) - len(unread):,} pictures labeled: {out}")
+        print(f"{len(unread)} pictures cannot be read and have no class, {unread[0][0]} for one ({unread[0][1]}).",
+              file=sys.stderr)
+    print(f"{labeled:,} pictures labeled: {out}")
 
 
 @app.command(no_args_is_help=True, epilog="Example:\n\nfixmatch-lite export runs/pets --out pets.onnx")

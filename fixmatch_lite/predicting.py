@@ -12,7 +12,9 @@ from torch import nn
 from .augment import to_float
 from .devices import choose_device
 from .errors import FixMatchError
+from .files import write_atomically
 from .folders import images_under
+from .labels_file import write_labels
 from .pictures import read_pictures
 
 BATCH = 256
@@ -77,6 +79,20 @@ def label_pictures(run, root, *, device=None):
             yield (relative, names[kind], sure) if reason is None else (relative, None, None, reason)
 
 
+def label_folder(run, root, csv_file, *, device=None):
+    """Write what `label_pictures` says to a CSV file, whole or not at all.
+
+    Returns:
+        How many pictures have a class, and ``(path, reason)`` of those that cannot be read and have none.
+    """
+    rows, unread = [], []
+    for path, kind, confidence, *reason in label_pictures(run, root, device=device):
+        rows.append((path, kind or "", "" if confidence is None else f"{confidence:.4f}"))
+        unread += [(path, *reason)] if reason else []
+    write_labels(csv_file, rows)
+    return len(rows) - len(unread), unread
+
+
 def export_onnx(run, path):
     """Write a run's classifier as an ONNX file.
 
@@ -98,6 +114,4 @@ def export_onnx(run, path):
     model = program.model_proto
     onnx.helper.set_model_props(model, {"class_names": json.dumps(names), "run": run.name})
     onnx.checker.check_model(model)
-    from .files import write_atomically
-
     write_atomically(path, model.SerializeToString())
