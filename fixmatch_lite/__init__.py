@@ -1,7 +1,8 @@
 """FixMatch Lite: semi-supervised learning, from twenty-five students to CIFAR-10 with 40 labels.
 
-The rooms, in the order a batch walks through them: ``data``, ``augment``, ``models``, ``policies``,
-``losses``, ``training``, ``runs``; around them ``plots``, ``widgets``, ``exercises``, ``lab`` and ``cli``.
+The rooms, in the order a batch walks through them: ``data``, ``augment``, ``batches``, ``models``, ``policies``,
+``losses``, ``methods``, ``training``, ``runs``; around them ``comparators``, ``distributed``, ``health``,
+``predicting``, ``plots``, ``widgets``, ``exercises``, ``lab`` and ``cli``.
 """
 
 import importlib
@@ -19,7 +20,8 @@ from .version import __version__
 
 # Rooms that need pandas, matplotlib or a notebook are opened on first use, so that `import fixmatch_lite`
 # costs little more than `import torch`.
-_ON_FIRST_USE = ("plots", "widgets", "exercises", "study_hours", "self_training", "lab", "cli")
+_ON_FIRST_USE = ("plots", "widgets", "exercises", "study_hours", "self_training", "lab", "cli", "health",
+                 "predicting")
 
 __all__ = [
     "Cutout", "FixMatch", "FixMatchError", "Metrics", "RandAugment", "Recipe", "SemiSupervisedData", "Training",

@@ -215,6 +215,6 @@ def recipe(dataset, **changes):
     own = {**_CHANGES[dataset], **_METHOD_CHANGES.get(changes.get("method"), {})}
     if changes.get("augment", "fixmatch") not in PRESETS:
         own.pop("probability", None)  # RandAugment's
-    if changes.get("method") in _PAPERS_RATE:
+    if dataset == "digits" and changes.get("method") in _PAPERS_RATE:
         own.pop("lr", None)
     return Recipe(dataset=dataset, **{**own, **_known(changes)})

@@ -132,3 +132,19 @@ def test_what_processes_agree_on_is_done_once_and_errors_reach_all():
 
     with pytest.raises(fm.FixMatchError, match="no"):
         distributed.agree(refuse)
+
+
+def test_command_line_runs_under_torchrun(tmp_path):
+    """Plain torchrun, no launcher of our own: one folder, one writer, the result said once."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--rdzv-backend=c10d",
+               "--rdzv-endpoint=localhost:0", "-m", "fixmatch_lite", "train", "digits", "--steps", "4", "--eval-every",
+               "2", "--batch-size", "4", "--mu", "1", "--device", "cpu", "--method", "freematch"]
+    done = subprocess.run([*command, "--out", tmp_path / "run"], env=environment, capture_output=True, text=True,
+                          timeout=240, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("number to report") == 1 and "on cpu in 2 processes" in done.stderr
+    assert len(fm.runs.load(tmp_path / "run").metrics) == 2
+    again = subprocess.run([*command, "--out", tmp_path / "run"], env=environment, capture_output=True, text=True,
+                           timeout=240, cwd=tmp_path)
+    assert again.returncode != 0 and again.stderr.count("holds a finished run") == 1
