@@ -67,7 +67,7 @@ def train(
                                               DATA)] = None,
     labels_from: Annotated[Optional[Path], option("CSV file with the columns path and class that names the labeled "
                                                   "pictures of a folder.", DATA)] = None,
-    label_seed: Annotated[Optional[int], option("Decides which images are labeled (the same as --seed).", DATA)] = None,
+    label_seed: Annotated[Optional[int], option("Which images are labeled; stl10: the fold (as --seed).", DATA)] = None,
     root: Root = None,
     image_size: ImageSize = None,
     flip: Annotated[Optional[bool], option("Whether a mirrored picture keeps its class (yes; digits, svhn no).", DATA,

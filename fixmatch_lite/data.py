@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from .errors import FixMatchError
-from .labeled import SPLITS, draw_labeled, labeled_hash, read_labeled
+from .labeled import OWN_SPLIT, SPLITS, check_seed, draw_labeled, labeled_hash, read_labeled
 
 DATASETS = ("digits", "cifar10", "cifar100", "svhn", "stl10", "imagenet", "folder")
 
@@ -53,7 +53,10 @@ class SemiSupervisedData:
 
     def to(self, device):
         """The same data with its tensors on ``device``."""
-        return replace(self, **{k: v.to(device) for k, v in vars(self).items() if hasattr(v, "to")})
+        moved = {k: v.to(device) for k, v in vars(self).items() if hasattr(v, "to") and k != "x"}
+        # Where all training images are labeled, x is the beginning of u: there as here.
+        is_view = isinstance(self.u, torch.Tensor) and self.x.data_ptr() == self.u.data_ptr()
+        return replace(self, x=moved["u"][:len(self.x)] if is_view else self.x.to(device), **moved)
 
     def save_labeled(self, path):
         """Write the labeled indices to a JSON file that `load_data` takes back as ``labeled=``."""
@@ -134,7 +137,7 @@ def remote_files(name):
             "stl10": (stl10.ARCHIVE,)}.get(name, ())
 
 
-def load_data(name, labels=40, seed=0, root=None, *, labeled=None, split="balanced", image_size=None, flip=None,
+def load_data(name, labels=40, seed=0, root=None, *, labeled=None, split=None, image_size=None, flip=None,
               labels_from=None):
     """Load a data set and draw its labeled part.
 
@@ -148,7 +151,8 @@ def load_data(name, labels=40, seed=0, root=None, *, labeled=None, split="balanc
             data set's own ten folds, 0 to 9; the papers use the first five.
         root: the folder of the data, where a downloaded archive lies or shall lie (``data`` unless given).
         labeled: a file of indices (see `SemiSupervisedData.save_labeled`) or a sequence of them, instead of a draw.
-        split: "balanced" over the classes, or "proportional" to them; see `draw_labeled`.
+        split: "balanced" over the classes, or "proportional" to them, see `labeled.draw_labeled`; None takes the data
+            set's own answer, which is its recipe's (proportional for svhn and imagenet, as in FixMatch's released code).
         labels_from: a CSV file that names a folder's labeled pictures, see `labels_file.read_labels`; no class folders
             are needed then, and all others are without a label.
         image_size: side in pixels to which a folder's images are brought; None keeps the most common size (ImageNet:
@@ -165,10 +169,13 @@ def load_data(name, labels=40, seed=0, root=None, *, labeled=None, split="balanc
         near = difflib.get_close_matches(name, DATASETS, n=1)
         raise FixMatchError(f"There is no data set {name!r}; " + (f"did you mean {near[0]!r}? Use " if near else "use ")
                             + f"one of {', '.join(DATASETS)}.")
+    split = OWN_SPLIT.get(name, "balanced") if split is None else split
     if split not in SPLITS:
         raise FixMatchError(f"There is no split {split!r}; use one of {', '.join(SPLITS)}.")
     if labels_from is not None and name != "folder":
         raise FixMatchError(f"The labels of {name} come with it; leave out labels_from, or load 'folder'.")
+    if labeled is None and labels is not None:
+        check_seed(name, labels, seed)
     loaders = {"digits": _digits, "cifar10": _cifar("CIFAR10"), "cifar100": _cifar("CIFAR100"), "svhn": _svhn,
                "stl10": _stl10}
     if name in loaders:
@@ -177,7 +184,9 @@ def load_data(name, labels=40, seed=0, root=None, *, labeled=None, split="balanc
         found = _imagenet(root, image_size) if name == "imagenet" else _folder(root, image_size, labels_from)
     indices = _labeled_indices(found, labels, seed, labeled, split)
     pool = found.images if found.pool is None else found.pool
-    chosen, unknown = torch.tensor(indices), torch.full((len(pool) - len(found.images),), -1)
+    unknown = torch.full((len(pool) - len(found.images),), -1)
+    # With every image labeled a view will do: a second copy of a large folder may not fit.
+    chosen = slice(None) if indices == tuple(range(len(found.images))) else torch.tensor(indices)
     flip = name not in ("digits", "svhn") if flip is None else flip
     return SemiSupervisedData(
         name=name, x=found.images[chosen], y=found.targets[chosen], u=pool,
@@ -192,8 +201,5 @@ def _labeled_indices(found, labels, seed, labeled, split):
     if labels is None:
         return tuple(range(len(found.images)))
     if found.folds and labels == len(found.folds[0]):
-        if seed >= len(found.folds):
-            raise FixMatchError(f"With {labels} labels the seed is the number of one of the data set's own folds; give "
-                                f"0 to {len(found.folds) - 1}, not {seed}.")
         return tuple(sorted(found.folds[seed]))
     return draw_labeled(found.targets, labels, seed, found.class_names, split)

@@ -12,6 +12,25 @@ import numpy as np
 from .errors import FixMatchError
 
 SPLITS = ("balanced", "proportional")
+# As FixMatch's released code draws them, and as their recipes say; the other data sets are balanced.
+OWN_SPLIT = {"svhn": "proportional", "imagenet": "proportional"}
+FOLDS = {"stl10": (1000, 10)}  # labeled sets that come with the data: how many labels in each, how many there are
+
+
+def check_seed(name, labels, seed):
+    """Refuse a seed that gives no labeled set; before anything is fetched for it.
+
+    Raises:
+        FixMatchError: the seed is below 0 or too large, or the data set has its own folds of that many labels and none
+            of that number.
+    """
+    in_a_fold, folds = FOLDS.get(name, (-1, 0))
+    last, told = 2**32 - 1, ""
+    if labels == in_a_fold:
+        last, told = folds - 1, f": with {labels:,} labels of {name} it is the number of one of the data set's own folds"
+    if not 0 <= seed <= last:
+        raise FixMatchError(f"The seed of the labeled set cannot be {seed}{told}; give a whole number from 0 to "
+                            f"{last}.")
 
 
 def labeled_hash(indices):

@@ -46,8 +46,10 @@ def blocks_of(depth, groups=3):
     """Blocks in each group of a Wide ResNet of this depth.
 
     Raises:
-        FixMatchError: no number of blocks makes that depth.
+        FixMatchError: no number of blocks makes that depth, or there are no groups.
     """
+    if not isinstance(groups, int) or groups < 1:
+        raise FixMatchError(f"A Wide ResNet cannot have {groups!r} groups; give a whole number, at least 1.")
     blocks, rest = divmod(depth - 1 - groups, 2 * groups)
     if rest or blocks < 1:
         fitting = ", ".join(str(groups * (2 * n + 1) + 1) for n in range(1, 5))
@@ -77,7 +79,7 @@ class WideResNet(nn.Module):
     side, which shifts the sampling grid by one pixel and has no known effect).
 
     Raises:
-        FixMatchError: ``depth`` is no such number.
+        FixMatchError: ``depth`` or ``groups`` is no such number.
     """
 
     def __init__(self, depth=28, width=2, num_classes=10, in_channels=3, *, groups=3, bn_momentum=0.001,

@@ -105,9 +105,10 @@ def _rules(r):
     number = lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
     one_of = lambda choices: "one of " + ", ".join(choices)
     forwards, alignable = _abilities(r.method)
+    groups = r.groups if whole(r.groups, 1) else 3  # any other value is refused before the depth is
     return [
         ("labels", "a whole number, at least 1", r.labels is None or whole(r.labels, 1)),
-        ("label_seed", "a whole number, at least 0", whole(r.label_seed, 0)),
+        ("label_seed", "a whole number, 0 to 4294967295", whole(r.label_seed, 0) and r.label_seed < 2**32),
         ("seed", "a whole number, at least 0", whole(r.seed, 0)),
         ("split", one_of(SPLITS), r.split in SPLITS),
         ("method", one_of(METHODS), r.method in METHODS),
@@ -134,8 +135,8 @@ def _rules(r):
         ("ema_decay", "a number in [0, 1]", number(r.ema_decay) and 0 <= r.ema_decay <= 1),
         ("net", one_of(NETS), r.net in NETS),
         ("groups", "a whole number, at least 1", whole(r.groups, 1)),
-        ("depth", f"{2 * r.groups} n + {r.groups + 1}: {r.groups * 3 + 1}, {r.groups * 5 + 1}, {r.groups * 7 + 1} …",
-         whole(r.depth, r.groups * 3 + 1) and (r.depth - r.groups - 1) % (2 * r.groups) == 0),
+        ("depth", f"{2 * groups} n + {groups + 1}: {groups * 3 + 1}, {groups * 5 + 1}, {groups * 7 + 1} …",
+         whole(r.depth, groups * 3 + 1) and (r.depth - groups - 1) % (2 * groups) == 0),
         ("width", "a whole number, at least 1", whole(r.width, 1)),
         ("bn_momentum", "a number in (0, 1]", number(r.bn_momentum) and 0 < r.bn_momentum <= 1),
         ("pad", "a share of the side, in [0, 0.5]", number(r.pad) and 0 <= r.pad <= 0.5),

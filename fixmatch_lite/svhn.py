@@ -44,6 +44,8 @@ def read_mat(path):
             raise ValueError(f"{images.dtype} images of shape {images.shape} for {len(labels)} labels")
         if labels.min() < 1 or labels.max() > 10:
             raise ValueError("a label outside 1 to 10")
+    except MemoryError:  # nothing is wrong with the file
+        raise
     except Exception as error:  # scipy's reader raises nearly every type on damaged files
         raise FixMatchError(f"{path} does not hold house numbers in SVHN's form ({error}): delete it and download it "
                             "again.") from error

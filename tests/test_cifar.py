@@ -46,10 +46,10 @@ class Python2:
                 + b"tR" + state + b"b")
 
 
-def archive_of(path, files):
+def archive_of(path, files, folder="cifar-10-batches-py"):
     with tarfile.open(path, "w:gz") as archive:
         for name, data in files.items():
-            member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
+            member = tarfile.TarInfo(f"{folder}/{name}")
             member.size = len(data)
             archive.addfile(member, io.BytesIO(data))
     return hashlib.md5(path.read_bytes()).hexdigest()
@@ -176,24 +176,40 @@ def test_the_numbers_are_those_that_torchvision_enforces():
             assert f'"{value}"' in text
 
 
-def test_cifar100_has_fine_labels_and_a_file_a_part(tmp_path):
-    source, rng = cifar.CIFAR100, np.random.default_rng(0)
-    rows = rng.integers(0, 256, (300, 3072), dtype=np.uint8)
+@pytest.fixture
+def made100(tmp_path):
+    """CIFAR-100's archive, small: its path, what is in its files, and the rows of pixels."""
+    rows = np.random.default_rng(0).integers(0, 256, (300, 3072), dtype=np.uint8)
     part = lambda rows, first: {b"data": rows, b"fine_labels": [(first + i) % 100 for i in range(len(rows))],
                                 b"coarse_labels": [0] * len(rows)}
     names = [f"kind {k}".encode() for k in range(100)]
-    path = tmp_path / source.archive.filename
-    with tarfile.open(path, "w:gz") as archive:
-        for name, content in (("meta", {b"fine_label_names": names, b"coarse_label_names": [b"one"]}),
-                              ("test", part(rows[200:], 5)), ("train", part(rows[:200], 0))):
-            data = Python2().dumps(content)
-            member = tarfile.TarInfo(f"cifar-100-python/{name}")
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-    md5 = hashlib.md5(path.read_bytes()).hexdigest()
-    images, targets, x_test, y_test, class_names = cifar.read_archive(path, source, md5)
+    files = {"meta": {b"fine_label_names": names, b"coarse_label_names": [b"one"]}, "test": part(rows[200:], 5),
+             "train": part(rows[:200], 0)}
+    return tmp_path / cifar.CIFAR100.archive.filename, files, rows
+
+
+def archive100_of(path, files):
+    return archive_of(path, {name: Python2().dumps(content) for name, content in files.items()}, "cifar-100-python")
+
+
+def test_cifar100_has_fine_labels_and_a_file_a_part(made100):
+    path, files, rows = made100
+    md5 = archive100_of(path, files)
+    images, targets, x_test, y_test, class_names = cifar.read_archive(path, cifar.CIFAR100, md5)
     assert images.shape == (200, 3, 32, 32) and x_test.shape == (100, 3, 32, 32) and len(class_names) == 100
     assert targets.tolist() == [i % 100 for i in range(200)] and y_test[0] == 5 and class_names[7] == "kind 7"
     assert torch.equal(images.reshape(200, -1), torch.from_numpy(rows[:200]))
     with pytest.raises(FixMatchError, match="does not hold CIFAR-10 in the form"):
         cifar.read_archive(path, cifar.CIFAR10, md5)
+
+
+@pytest.mark.parametrize("spoil, says", [
+    (lambda files: files.pop("train"), "does not hold CIFAR-100 in the form"),
+    (lambda files: files["train"].pop(b"fine_labels"), "does not hold CIFAR-100 in the form"),
+    (lambda files: files["meta"][b"fine_label_names"].pop(), "has a label without a class name"),
+])
+def test_cifar100_of_another_form_gets_one_sentence(made100, spoil, says):
+    path, files, _ = made100
+    spoil(files)
+    with pytest.raises(FixMatchError, match=f"{says}.*download it again.$"):
+        cifar.read_archive(path, cifar.CIFAR100, archive100_of(path, files))

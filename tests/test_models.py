@@ -104,6 +104,14 @@ def test_depth_that_is_none():
         fm.WideResNet(depth=30)
 
 
+@pytest.mark.parametrize("groups", [0, -1, 1.5, "4", None])
+def test_groups_that_are_none(groups):
+    with pytest.raises(fm.FixMatchError, match="cannot have .* groups; give a whole number, at least 1"):
+        fm.WideResNet(groups=groups)
+    with pytest.raises(fm.FixMatchError, match="groups must be a whole number, at least 1"):
+        fm.recipe("cifar10", groups=groups)
+
+
 def test_T8_weight_decay_on_kernels_only():
     model = fm.WideResNet()
     decayed, plain = decayed_and_not(model)

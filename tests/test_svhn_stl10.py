@@ -14,7 +14,7 @@ from scipy.io import savemat
 
 import fixmatch_lite as fm
 from fixmatch_lite import stl10, svhn
-from fixmatch_lite.data import draw_labeled
+from fixmatch_lite.labeled import OWN_SPLIT, draw_labeled
 
 SVHN_COUNTS = (4948, 13861, 10585, 8497, 7458, 6882, 5727, 5595, 5045, 4659)  # of the digits 0 to 9, training part
 
@@ -81,6 +81,55 @@ def test_T18_proportional_draw_is_the_original_codes():
                                                                                             split="proportional")
 
 
+@pytest.fixture
+def small_svhn(tmp_path, monkeypatch):
+    """A folder with SVHN's two files, small, in which the digit 1 is as frequent as all others together."""
+    files = []
+    for file, count in zip(svhn.FILES, (180, 20)):
+        path = tmp_path / file.filename
+        labels = np.where(np.arange(count) % 2, np.arange(count) // 2 % 10 + 1, 1).astype(np.uint8)[:, None]
+        write_mat(path, count, y=labels)
+        files.append(file._replace(md5=md5_of(path), size=path.stat().st_size, urls=()))
+    monkeypatch.setattr(svhn, "FILES", tuple(files))
+    return tmp_path
+
+
+def test_data_and_recipe_draw_the_labeled_set_alike(small_svhn, tmp_path):
+    """A recorded run says how its labeled set was drawn, so what nobody asked for must be the same in both."""
+    own, even, drawn = (fm.load_data("svhn", labels=20, root=small_svhn, split=split)
+                        for split in (None, "balanced", fm.recipe("svhn").split))
+    assert own.labeled_indices == drawn.labeled_indices != even.labeled_indices
+    assert torch.bincount(own.y).tolist() == [1, 11] + [1] * 8 and torch.bincount(even.y).tolist() == [2] * 10
+    for name in fm.data.DATASETS:
+        assert fm.recipe(name).split == OWN_SPLIT.get(name, "balanced")
+
+
+def test_svhn_from_the_command_line(small_svhn, tmp_path):
+    from typer.testing import CliRunner
+
+    from fixmatch_lite import cli
+
+    told = CliRunner().invoke(cli.app, ["download", "svhn", "--root", str(small_svhn)], catch_exceptions=False)
+    assert told.stdout.split() == [str(small_svhn / file.filename) for file in svhn.FILES]
+    words = ["train", "svhn", "--labels", "20", "--root", str(small_svhn), "--out", str(tmp_path / "run"), "--steps", "1",
+             "--batch-size", "2", "--mu", "1", "--device", "cpu", "--set", "depth=10", "--set", "width=1", "--quiet"]
+    CliRunner().invoke(cli.app, words, catch_exceptions=False)
+    run = fm.runs.load(tmp_path / "run")
+    own = fm.load_data("svhn", labels=20, root=small_svhn)
+    assert run.recipe.split == "proportional" and run.provenance["labeled_hash"] == own.labeled_hash
+
+
+def test_a_machine_too_small_is_not_told_to_download_again(tmp_path, monkeypatch):
+    import scipy.io
+
+    def refuse(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(scipy.io, "loadmat", refuse)
+    with pytest.raises(MemoryError):
+        svhn.read_mat(tmp_path / "a.mat")
+
+
 def test_recipe_says_how_the_labeled_set_is_drawn():
     assert fm.recipe("svhn").split == "proportional" and fm.recipe("cifar10").split == "balanced"
     with pytest.raises(fm.FixMatchError, match="one of balanced, proportional"):
@@ -131,9 +180,21 @@ def test_stl10_seed_names_a_fold_of_the_archive(tmp_path, monkeypatch):
     data = fm.load_data("stl10", labels=10, seed=3, root=tmp_path)
     assert data.labeled_indices == tuple(range(30, 40)) and len(data.u) == 70 and data.flip
     assert (data.u_true[:40] >= 0).all() and (data.u_true[40:] == -1).all()
-    with pytest.raises(fm.FixMatchError, match="give 0 to 3, not 4"):
-        fm.load_data("stl10", labels=10, seed=4, root=tmp_path)
     assert len(fm.load_data("stl10", labels=20, seed=4, root=tmp_path).x) == 20
+
+
+@pytest.mark.parametrize("seed", [-1, 10])
+def test_stl10_seed_without_a_fold_is_refused_before_anything_is_fetched(monkeypatch, seed):
+    monkeypatch.setattr(stl10, "fetch", lambda *_: pytest.fail("2.6 GB for nothing"))
+    with pytest.raises(fm.FixMatchError, match=f"cannot be {seed}: with 1,000 labels of stl10.*from 0 to 9.$"):
+        fm.load_data("stl10", labels=1000, seed=seed)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_seeds_of_other_labeled_sets(seed):
+    with pytest.raises(fm.FixMatchError, match=f"cannot be {seed}; give a whole number from 0 to 4294967295.$"):
+        fm.load_data("digits", labels=40, seed=seed)
+    assert len(fm.load_data("digits", labels=40, seed=2**32 - 1).x) == 40
 
 
 @pytest.mark.parametrize("spoil", [
@@ -151,21 +212,36 @@ def test_stl10_of_another_form_gets_one_sentence(tmp_path, spoil):
 
 HELD = """
 import re, sys
-from fixmatch_lite import stl10
+from pathlib import Path
+import fixmatch_lite as fm
+from fixmatch_lite import download, stl10
+path = Path(sys.argv[1])
+stl10.ARCHIVE = stl10.ARCHIVE._replace(md5=download.file_md5(path), size=path.stat().st_size, urls=())
 peak = lambda: int(re.search("VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) * 1024
 before = peak()
-pool = stl10.read_archive(sys.argv[1])[0]
-print((peak() - before) / pool.numel())
+data = fm.load_data("stl10", labels=40, root=path.parent).to("cpu")
+print((peak() - before) / data.u.numel())
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the peak")
 def test_stl10_is_never_held_twice(tmp_path):
     _, files = stl_files(train=40, test=10, unlabeled=4000)  # 110 MB unpacked
-    path = write_stl(tmp_path / "a.tar.gz", files)
+    path = write_stl(tmp_path / stl10.ARCHIVE.filename, files)
     done = subprocess.run([sys.executable, "-c", HELD, path], capture_output=True, text=True, check=True,
                           cwd=Path(__file__).resolve().parent.parent)
     assert 0.9 < float(done.stdout) < 1.3  # beside the block that is being read, 3 MB
+
+
+def test_every_label_is_a_view_and_stays_one_on_its_way_to_a_device(tmp_path, monkeypatch):
+    path = write_stl(tmp_path / stl10.ARCHIVE.filename, stl_files()[1])
+    monkeypatch.setattr(stl10, "ARCHIVE", stl10.ARCHIVE._replace(md5=md5_of(path), size=path.stat().st_size, urls=()))
+    data = fm.load_data("stl10", labels=None, root=tmp_path)
+    assert len(data.x) == len(data.y) == 40 and torch.equal(data.x, data.u[:40])
+    for moved in (data, data.to("cpu"), data.to("meta")):  # a device without memory: only the sharing is seen there
+        assert moved.x.untyped_storage()._cdata == moved.u.untyped_storage()._cdata and moved.x.shape == data.x.shape
+    few = fm.load_data("stl10", labels=20, root=tmp_path).to("meta")
+    assert few.x.untyped_storage()._cdata != few.u.untyped_storage()._cdata and len(few.x) == 20
 
 
 def test_stl10s_net_has_the_papers_size():
