@@ -200,7 +200,7 @@ def test_ctrl_c_ends_with_the_command_that_goes_on(tmp_path):
 # ---------------------------------------------------------------------------------------------------- bad input
 
 BAD = [
-    ("train digts", ["did you mean digits?", "stl10, folder"], 1),
+    ("train digts", ["did you mean digits?", "stl10, imagenet, folder"], 1),
     ("train digits --tau 1.2", "tau must be a probability, between 0 and 1", 1),
     ("train digits --mu 0", "mu must be a whole number, at least 1", 1),
     ("train digits --method magic", "one of fixmatch, supervised", 1),
