@@ -16,7 +16,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help setup book test unit lab clean distclean
+MINUTES ?= 60
+PROCESSES ?= 1
+
+.PHONY: help setup book test unit lab runs clean distclean
 
 help:  ## list the targets
 	@echo "FixMatch Lite. Targets:"
@@ -36,6 +39,9 @@ unit: $(STAMP)  ## run the module's own tests only (no book, no notebooks, no br
 
 lab: $(STAMP)  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+runs: $(STAMP)  ## do the next of the wanted runs that are missing (MINUTES=60 PROCESSES=1, see runs/WANTED.toml)
+	$(BIN)/python tools/record_runs.py --minutes $(MINUTES) --processes $(PROCESSES)
 
 clean:  ## remove the built book, the notebooks' cache and the test caches
 	rm -rf _build build *.egg-info .pytest_cache

@@ -1,17 +1,13 @@
-"""Checkpoints: one safetensors file that holds all that a run needs to go on, and no code.
+"""Checkpoints: all that a run needs to go on, as safetensors, and no code.
 
 Taught in: chapter 4.
 """
 
-import json
-
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from . import distributed
 from .errors import FixMatchError
-from .files import write_atomically
+from .tensor_files import SafetensorError, read_tensors, write_tensors
 from .version import __version__
 
 FORMAT = 2  # of a checkpoint; another number means another set of tensors
@@ -37,8 +33,7 @@ def save_checkpoint(training, path):
         "recipe": training.recipe.as_dict(), "labeled_hash": training.data.labeled_hash,
         "scaler": training.scaler.state_dict(), "metrics": training.last_metrics,
     }
-    tensors = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
-    write_atomically(path, save(tensors, metadata={"fixmatch_lite": json.dumps(state)}))
+    write_tensors(path, tensors, state)
 
 
 def load_checkpoint(training, path):
@@ -93,12 +88,10 @@ def read_checkpoint(path):
         FixMatchError: the file is missing, cut short, or not one of ours.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            state = json.loads((file.metadata() or {})["fixmatch_lite"])
-            return {k: file.get_tensor(k) for k in file.keys()}, state
+        return read_tensors(path)
     except FileNotFoundError:
         raise FixMatchError(f"There is no file {path}; check the path, or train without resuming.") from None
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise FixMatchError(f"{path} cannot be read ({error}); it is cut short or not a file of this module, so take "
                             "another copy of it or start the run again in another folder.") from None
 

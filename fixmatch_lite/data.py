@@ -15,7 +15,7 @@ import torch
 from .errors import FixMatchError
 from .labeled import OWN_SPLIT, SPLITS, check_seed, draw_labeled, labeled_hash, read_labeled
 
-DATASETS = ("digits", "cifar10", "cifar100", "svhn", "stl10", "imagenet", "folder")
+DATASETS = ("digits", "cifar10", "cifar10-jpeg", "cifar100", "svhn", "stl10", "imagenet", "folder")
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,12 @@ def _cifar(source):
     return load
 
 
+def _cifar_jpeg(root):
+    from .cifar_jpeg import load_cifar_jpeg
+
+    return Loaded(*load_cifar_jpeg(root))
+
+
 def _svhn(root):
     from .svhn import load_svhn
 
@@ -143,7 +149,7 @@ def load_data(name, labels=40, seed=0, root=None, *, labeled=None, split=None, i
 
     Args:
         name: "digits" (ships with scikit-learn), "cifar10", "cifar100", "svhn" or "stl10" (downloaded once, checked
-            byte for byte), "imagenet" (``train/<class>/…``, ``val/<class>/…``; read from disk as it is needed: the images
+            byte for byte), "cifar10-jpeg" (see `cifar_jpeg`), "imagenet" (``train/<class>/…``, ``val/<class>/…``; read from disk as it is needed: the images
             are `streaming.Pictures`), or "folder" (any tree ``train/<class>/…``, ``test/<class>/…``, optional
             ``unlabeled/…``).
         labels: size of the labeled set; None takes every training image.
@@ -176,8 +182,8 @@ def load_data(name, labels=40, seed=0, root=None, *, labeled=None, split=None, i
         raise FixMatchError(f"The labels of {name} come with it; leave out labels_from, or load 'folder'.")
     if labeled is None and labels is not None:
         check_seed(name, labels, seed)
-    loaders = {"digits": _digits, "cifar10": _cifar("CIFAR10"), "cifar100": _cifar("CIFAR100"), "svhn": _svhn,
-               "stl10": _stl10}
+    loaders = {"digits": _digits, "cifar10": _cifar("CIFAR10"), "cifar10-jpeg": _cifar_jpeg, "cifar100": _cifar("CIFAR100"),
+               "svhn": _svhn, "stl10": _stl10}
     if name in loaders:
         found = loaders[name](root)
     else:

@@ -21,9 +21,10 @@ class Block(nn.Module):
     In the first block of the first group (``activate_shortcut``) the shortcut starts after the activation; in every
     other block it carries the raw input. Most PyTorch ports compute the first activation of groups 2 and 3 and
     throw it away, which leaves a batch norm without gradient; here the convolution sees it, as in the original.
+    ``dead`` builds such a port's block, to be compared with.
     """
 
-    def __init__(self, in_channels, out_channels, stride, activate_shortcut, norm):
+    def __init__(self, in_channels, out_channels, stride, activate_shortcut, norm, dead=False):
         super().__init__()
         self.norm1 = norm(in_channels)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1)
@@ -33,11 +34,14 @@ class Block(nn.Module):
         self.shortcut = nn.Conv2d(in_channels, out_channels, 1, stride) if changes else nn.Identity()
         self.activation = nn.LeakyReLU(SLOPE, inplace=True)
         self.activate_shortcut = activate_shortcut
+        self.dead = dead and changes and not activate_shortcut
 
     def forward(self, x):
         h = self.activation(self.norm1(x))
         if self.activate_shortcut:
             x = h
+        if self.dead:
+            h = x
         h = self.conv2(self.activation(self.norm2(self.conv1(h))))
         return self.shortcut(x) + h
 
@@ -70,6 +74,7 @@ class WideResNet(nn.Module):
             need more (0.001 takes thousands of steps to forget its start).
         groups: how often the image is halved, plus one. Three for 32 pixels; four for 96, where 37-2 has 5,933,770
             parameters.
+        dead: build the first blocks of all groups but one as most ports do, see `Block`.
         generator: source of the initial weights; None uses torch's global one.
 
     Input float ``(N, in_channels, H, W)`` in [-1, 1], output logits ``(N, num_classes)``, with ``with_features=True``
@@ -83,7 +88,7 @@ class WideResNet(nn.Module):
     """
 
     def __init__(self, depth=28, width=2, num_classes=10, in_channels=3, *, groups=3, bn_momentum=0.001,
-                 generator=None):
+                 dead=False, generator=None):
         super().__init__()
         blocks = blocks_of(depth, groups)
         norm = lambda channels: nn.BatchNorm2d(channels, eps=1e-3, momentum=bn_momentum)
@@ -93,7 +98,7 @@ class WideResNet(nn.Module):
             out = 16 * width * 2**group
             for block in range(blocks):
                 first = block == 0
-                layers.append(Block(channels, out, 2 if first and group > 0 else 1, first and group == 0, norm))
+                layers.append(Block(channels, out, 2 if first and group > 0 else 1, first and group == 0, norm, dead))
                 channels = out
         self.blocks = nn.Sequential(*layers)
         self.norm = norm(channels)
@@ -149,7 +154,7 @@ class ResNet50(nn.Module):
         return (logits, features) if with_features else logits
 
 
-NETS = ("wide_resnet", "resnet50")
+NETS = ("wide_resnet", "wide_resnet_dead", "resnet50")  # the second: see `Block`
 
 
 def make_net(recipe, num_classes, channels, generator=None):
@@ -163,7 +168,7 @@ def make_net(recipe, num_classes, channels, generator=None):
             raise FixMatchError(f"ResNet-50 takes images of 3 channels, not {channels}; use the net wide_resnet.")
         return ResNet50(num_classes, bn_momentum=recipe.bn_momentum, generator=generator)
     return WideResNet(recipe.depth, recipe.width, num_classes, channels, groups=recipe.groups,
-                      bn_momentum=recipe.bn_momentum, generator=generator)
+                      bn_momentum=recipe.bn_momentum, dead=recipe.net == "wide_resnet_dead", generator=generator)
 
 
 class MovingAverage(AveragedModel):

@@ -14,6 +14,7 @@ from .labeled import SPLITS
 from .models import NETS
 
 METHODS = ("fixmatch", "supervised", *comparators.METHODS)
+_RANDAUGMENTS = (*PRESETS, "one_draw")
 AUGMENTATIONS = (*PRESETS, *comparators.AUGMENTATIONS, "cutout", "none")
 FORWARDS = ("joint", "separate", "kept")
 
@@ -44,7 +45,7 @@ class Recipe:
     nesterov: bool = True
     weight_decay: float = 5e-4      # on convolution and linear kernels only
     ema_decay: float = 0.999
-    net: str = "wide_resnet"        # or "resnet50", which has one depth and width
+    net: str = "wide_resnet"        # or "resnet50", which has one depth and width; see `models.NETS`
     depth: int = 28
     width: int = 2
     groups: int = 3                 # four for images of 96 pixels
@@ -143,8 +144,8 @@ def _rules(r):
         ("augment", one_of(AUGMENTATIONS), r.augment in AUGMENTATIONS),
         ("operations", one_of(OPERATIONS + MORE), r.operations is None or (
             len(r.operations) > 0 and set(r.operations) <= set(OPERATIONS + MORE))),
-        ("operations", f"None with the augmentation {r.augment}", r.operations is None or r.augment in PRESETS),
-        ("probability", f"None with the augmentation {r.augment}", r.probability is None or r.augment in PRESETS),
+        ("operations", f"None with the augmentation {r.augment}", r.operations is None or r.augment in _RANDAUGMENTS),
+        ("probability", f"None with the augmentation {r.augment}", r.probability is None or r.augment in _RANDAUGMENTS),
         ("probability", "a probability, between 0 and 1", r.probability is None or (number(r.probability)
                                                                                     and 0 <= r.probability <= 1)),
         ("cutout", "a share of the side, in [0, 1]", number(r.cutout) and 0 <= r.cutout <= 1),
@@ -159,6 +160,7 @@ def _rules(r):
 # a thousand of them and not a million.
 _CHANGES = {
     "cifar10": {},
+    "cifar10-jpeg": {},
     "cifar100": {"labels": 400, "width": 8, "weight_decay": 1e-3},
     "svhn": {"split": "proportional"},  # as the released code draws it
     "stl10": {"labels": 1000, "depth": 37, "groups": 4},
@@ -181,6 +183,7 @@ _METHOD_CHANGES = {
     "pi_model": {"lambda_u": 10.0, "mu": 1},      # released code of FixMatch, pi_model.py
     "mean_teacher": {"lambda_u": 50.0, "mu": 1},  # the same, mean_teacher.py
     "pseudo_label": {"mu": 1},                    # the same, pseudo_label.py: tau and lambda_u are FixMatch's
+    "self_training": {"mu": 1},                   # as the one above, its nearest relative
     "mixmatch": {"lambda_u": 75.0, "mu": 1},      # Berthelot et al. 2019, section 4
     "remixmatch": {"lambda_u": 1.5, "mu": 1},     # Berthelot et al. 2020, section 4
     "uda": {"tau": 0.8},                          # Xie et al. 2020, for CIFAR-10 and SVHN
@@ -189,7 +192,7 @@ _METHOD_CHANGES = {
 # These do better on digits at the paper's rate than at the data set's, and a baseline gets its best. The test part had no
 # say: the data set's rate stands unless the paper's is a point better on the unlabeled training images, in the mean of
 # label seeds 100 and 101, which nothing else uses.
-_PAPERS_RATE = ("supervised", "pi_model", "mean_teacher", "pseudo_label")
+_PAPERS_RATE = ("supervised", "pi_model", "mean_teacher", "pseudo_label", "self_training")
 
 
 def _known(changes):
@@ -214,7 +217,7 @@ def recipe(dataset, **changes):
     if dataset not in _CHANGES:
         raise FixMatchError(f"There is no recipe for {dataset!r}; use one of {', '.join(_CHANGES)}.")
     own = {**_CHANGES[dataset], **_METHOD_CHANGES.get(changes.get("method"), {})}
-    if changes.get("augment", "fixmatch") not in PRESETS:
+    if changes.get("augment", "fixmatch") not in _RANDAUGMENTS:
         own.pop("probability", None)  # RandAugment's
     if dataset == "digits" and changes.get("method") in _PAPERS_RATE:
         own.pop("lr", None)

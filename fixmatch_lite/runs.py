@@ -1,8 +1,9 @@
 """Recorded runs: a run is a folder, and everything said about it can be read from the folder again.
 
 ``recipe.json`` (recipe, code version, device, labeled indices and their hash), ``metrics.jsonl`` (a line an
-evaluation), ``weights.safetensors`` (the moving average, once the run is done), and ``checkpoint.safetensors`` until
-then. Taught in: chapter 4.
+evaluation), ``confidence.jsonl`` (ten times a run: how sure the net is of the unlabeled images, see `confidence`),
+``weights.safetensors`` (the moving average, once the run is done), and ``checkpoint.safetensors`` until then. A file of
+tensors may have parts beside it, see `tensor_files`. Taught in: chapter 4.
 """
 
 import json
@@ -13,18 +14,20 @@ from importlib import resources
 from pathlib import Path
 
 import torch
-from safetensors.torch import save
 
 from . import distributed
 from .checkpoints import read_checkpoint
+from .confidence import histogram, is_moment
 from .errors import FixMatchError
 from .files import append_line, make_folder, write_atomically
 from .models import make_net
 from .recipes import Recipe
+from .tensor_files import remove_tensors, write_tensors
 from .training import Metrics, fit
 from .version import __version__
 
-RECIPE, METRICS, WEIGHTS, CHECKPOINT = "recipe.json", "metrics.jsonl", "weights.safetensors", "checkpoint.safetensors"
+RECIPE, METRICS, CONFIDENCE = "recipe.json", "metrics.jsonl", "confidence.jsonl"
+WEIGHTS, CHECKPOINT = "weights.safetensors", "checkpoint.safetensors"
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,11 @@ class Run:
     def done(self):
         return bool(self.metrics) and self.metrics[-1].step >= self.recipe.steps
 
+    @property
+    def confidence(self):
+        """The run's histograms of confidence, see `confidence.histogram`; empty where none were kept."""
+        return [json.loads(line) for line in _lines(self.path, CONFIDENCE)]
+
     def model(self):
         """The net with the recorded weights (the moving average), in evaluation mode, on the CPU."""
         tensors, state = read_checkpoint(self.path / WEIGHTS)
@@ -52,12 +60,12 @@ class Run:
         return model.eval()
 
 
-def record(folder, recipe, data, *, device=None, resume=False, progress=None):
+def record(folder, recipe, data, *, device=None, resume=False, progress=None, compile=None):
     """Train as `fit` does and keep the run in ``folder``; yields the same `Metrics`.
 
     Args:
         folder: made if it is not there. A folder that already holds a run is refused unless ``resume`` is given.
-        recipe, data, device, progress: as in `fit`.
+        recipe, data, device, progress, compile: as in `fit`.
         resume: go on where the folder's checkpoint stands.
 
     Raises:
@@ -66,7 +74,8 @@ def record(folder, recipe, data, *, device=None, resume=False, progress=None):
     """
     folder, writes = Path(folder), distributed.rank() == 0
     resume = distributed.agree(lambda: _may_resume(folder, resume))
-    training = fit(recipe, data, device=device, checkpoint=folder / CHECKPOINT, resume=resume, progress=progress)
+    training = fit(recipe, data, device=device, checkpoint=folder / CHECKPOINT, resume=resume, progress=progress,
+                   compile=compile)
     if writes:
         make_folder(folder)
         if resume:
@@ -74,9 +83,13 @@ def record(folder, recipe, data, *, device=None, resume=False, progress=None):
         else:
             write_atomically(folder / RECIPE, json.dumps(_description(training, data), indent=1) + "\n")
             write_atomically(folder / METRICS, "")
+            write_atomically(folder / CONFIDENCE, "")
+    before = training.step
     for metrics in training:
         if writes:
-            append_line(folder / METRICS, json.dumps(metrics.as_dict()))
+            _keep_confidence(folder, training, before)
+            before = metrics.step
+            append_line(folder / METRICS, _as_line(metrics.as_dict()))
             if metrics.step >= recipe.steps:
                 _finish(training, folder)
         yield metrics
@@ -94,24 +107,41 @@ def _may_resume(folder, resume):
     return resume and (folder / CHECKPOINT).exists()
 
 
+def _keep_confidence(folder, training, before):
+    """Add the histogram of this evaluation if the run has come to one of the moments for it."""
+    if is_moment(training.step, before, training.recipe.steps):
+        found = histogram(training)
+        if found is not None:
+            append_line(folder / CONFIDENCE, _as_line(found))
+
+
 def _trim(folder, training):
-    """Bring the log to where the checkpoint stands."""
+    """Bring the logs to where the checkpoint stands."""
     kept = [line for line in _lines(folder) if json.loads(line)["step"] <= training.step]
-    if not kept or json.loads(kept[-1])["step"] < training.step:  # killed between checkpoint and log
-        kept.append(json.dumps(training.last_metrics))
+    last = json.loads(kept[-1])["step"] if kept else 0
     write_atomically(folder / METRICS, "".join(line + "\n" for line in kept))
+    judged = [line for line in _lines(folder, CONFIDENCE) if json.loads(line)["step"] <= last]
+    write_atomically(folder / CONFIDENCE, "".join(line + "\n" for line in judged))
+    if last < training.step:  # killed between checkpoint and log
+        _keep_confidence(folder, training, last)
+        append_line(folder / METRICS, _as_line(training.last_metrics))
+
+
+def _as_line(values):
+    """JSON without what nobody reads: six digits of every number but an accuracy, which is a share of whole images."""
+    short = lambda v: float(f"{v:.6g}") if isinstance(v, float) else [*map(short, v)] if isinstance(v, (list, tuple)) else v
+    return json.dumps({k: v if k.startswith("test_") else short(v) for k, v in values.items()}, separators=(",", ":"))
 
 
 def _finish(training, folder):
     save_weights(training, folder / WEIGHTS)
-    (folder / CHECKPOINT).unlink(missing_ok=True)
+    remove_tensors(folder / CHECKPOINT)
 
 
 def save_weights(training, path):
     """Write the moving average's weights, and what it takes to build the net, as safetensors."""
     state = {"num_classes": training.data.num_classes, "channels": training.data.channels}
-    tensors = {k: v.detach().cpu().contiguous() for k, v in training.ema_model.module.state_dict().items()}
-    write_atomically(path, save(tensors, metadata={"fixmatch_lite": json.dumps(state)}))
+    write_tensors(path, training.ema_model.module.state_dict(), state)
 
 
 def _description(training, data):
@@ -133,8 +163,8 @@ def _description(training, data):
     }
 
 
-def _lines(folder):
-    path = Path(folder) / METRICS
+def _lines(folder, name=METRICS):
+    path = Path(folder) / name
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
@@ -198,3 +228,27 @@ def compare(runs):
     recipes = [run.recipe.as_dict() for run in runs]
     different = [k for k in Recipe.__dataclass_fields__ if len({repr(recipe[k]) for recipe in recipes}) > 1]
     return [{**{k: recipe[k] for k in different}, **summarize(run)} for run, recipe in zip(runs, recipes)]
+
+
+def table(folder=None, prefix=""):
+    """All runs of `list_runs` as a pandas table, one row a run: what was trained, on what, and what it came to."""
+    import pandas
+
+    rows = []
+    for run in list_runs(folder, prefix):
+        recipe, told = run.recipe, summarize(run)
+        rows.append({
+            "name": run.name, "data": data_name(recipe.dataset), "labels": recipe.labels, "method": recipe.method,
+            "label_seed": recipe.label_seed, "steps": told["step"], "of": recipe.steps,
+            "test_accuracy": told["test_accuracy"], "evaluations": told["evaluations"],
+            "mask_rate": told["mask_rate"], "pseudo_label_accuracy": told["pseudo_label_accuracy"],
+            "minutes": told["seconds"] / 60, "device": run.provenance["device"], "weights": (run.path / WEIGHTS).exists(),
+        })
+    return pandas.DataFrame(rows)
+
+
+def data_name(dataset):
+    """A data set's name as people write it."""
+    names = {"cifar10": "CIFAR-10", "cifar10-jpeg": "CIFAR-10 (JPEG)", "cifar100": "CIFAR-100", "svhn": "SVHN",
+             "stl10": "STL-10", "imagenet": "ImageNet"}
+    return names.get(dataset, dataset)

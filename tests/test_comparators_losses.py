@@ -1,6 +1,7 @@
 """Each method's loss against NumPy, written out from its formula, and where its gradient stops."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from comparators_kit import CLASSES, Run, batch_of, cross_entropies, made, softmax, tiny_data
 from scipy import stats
 
+import fixmatch_lite as fm
 from fixmatch_lite.comparators import mixing
 
 DATA = tiny_data()
@@ -273,3 +275,94 @@ def test_T5_weak_views_get_no_gradient(method):
     method.loss(batch_of(DATA, method.views), run).total.backward()
     labeled, weak, strong = run.outputs[0].grad.split([4, 8, 8])
     assert weak.abs().sum() == 0 and labeled.abs().sum() > 0 and strong.abs().sum() > 0
+
+
+# Self-training, and what goes wrong ------------------------------------------------------------------------------------
+
+def test_self_training_labels_the_whole_set_when_a_round_begins_and_then_sticks_to_it():
+    data = fm.load_data("digits", labels=40, seed=0)
+    recipe = fm.recipe("digits", method="self_training", steps=10, eval_every=10, batch_size=4, mu=3, tau=0.2,
+                       ema_decay=0.5, precision="float32")
+    training = fm.fit(recipe, data, device="cpu")
+    seen = []
+    for step in range(10):
+        expected = training.teacher(data.u).softmax(1) if step in (2, 4, 6, 8) else None
+        before = training.method.weight.clone(), training.method.target.clone()
+        batch = training.batches.next(training.method.views)
+        training.batches.next = lambda views, batch=batch: batch
+        training._train_step()
+        del training.batches.next
+        mine = training.method
+        if expected is None:
+            assert torch.equal(mine.weight, before[0]) and torch.equal(mine.target, before[1])
+        else:
+            assert torch.equal(mine.target, expected.argmax(1))
+            assert torch.equal(mine.weight, (expected.max(1).values >= 0.2).float())
+        seen.append(mine.weight.mean().item())
+    assert seen[:2] == [0, 0] and 0 < seen[-1] < 1
+
+
+def test_self_training_takes_the_kept_labels_of_its_images_and_the_mean_over_all():
+    data = tiny_data()
+    method, run = made("self_training", data, lambda_u=2.0)
+    run.step, batch = 1, batch_of(data, method.views)
+    method.weight[::2], method.target[:] = 1.0, torch.arange(len(data.u)) % CLASSES
+    loss = method.loss(batch, run)
+    x, u = run.numpy_logits(batch.x), run.numpy_logits(batch.u[0])
+    supervised = cross_entropies(batch.y, x).mean()
+    unsupervised = (method.weight[batch.ids].numpy() * cross_entropies(method.target[batch.ids], u)).mean()
+    np.testing.assert_allclose(loss.total.item(), supervised + 2 * unsupervised, rtol=1e-5)
+    assert 0 < loss.mask.mean() < 1
+
+
+def test_self_training_needs_the_images_in_memory():
+    data = replace(tiny_data(), u=[])
+    with pytest.raises(fm.FixMatchError, match="labels all unlabeled images at once"):
+        made("self_training", data)
+
+
+@pytest.mark.parametrize("mistake", ["leak", "kept_mean", "apart"])
+def test_mistakes_are_what_they_are_called(mistake):
+    data = tiny_data()
+    method, run = made("mistaken", data, options={"mistake": mistake})
+    batch = batch_of(data, method.views)
+    run.step = 0
+    method.policy.tau = tau = np.median(softmax(run.numpy_logits(batch.u[0])).max(1))
+    loss = method.loss(batch, run)
+    x, weak, strong = (run.numpy_logits(part) for part in (batch.x, *batch.u))
+    q = softmax(weak)
+    mask = q.max(1) >= tau
+    assert 0 < mask.mean() < 1 and loss.mask.bool().tolist() == mask.tolist()
+    each = cross_entropies(q if mistake == "leak" else q.argmax(1), strong)[mask].sum()
+    expected = each / (mask.sum() if mistake == "kept_mean" else len(mask))
+    np.testing.assert_allclose(loss.unsupervised.item(), expected, rtol=1e-5)
+    np.testing.assert_allclose(loss.supervised.item(), cross_entropies(batch.y, x).mean(), rtol=1e-5)
+    loss.total.backward()
+    if mistake == "apart":
+        assert [len(part) for part in run.seen] == [len(batch.x), *map(len, batch.u)]
+    else:  # one joint pass; only a leak reaches the weak views' outputs
+        gradient = run.outputs[0].grad[len(batch.x):len(batch.x) + len(batch.u[0])]
+        assert (gradient.abs().sum() > 0) == (mistake == "leak")
+
+
+def test_a_frozen_net_stays_in_evaluation_mode_after_its_first_evaluation():
+    data = fm.load_data("digits", labels=40, seed=0)
+    recipe = fm.recipe("digits", method="mistaken", steps=4, eval_every=2, batch_size=4, mu=1,
+                       options={"mistake": "frozen"})
+    training = fm.fit(recipe, data, device="cpu")
+    next(training)
+    then = training.model.norm.running_mean.clone()
+    assert training.model.training
+    next(training)
+    assert not training.model.training and torch.equal(training.model.norm.running_mean, then)
+
+
+def test_one_draw_gives_every_image_of_a_batch_the_same_operations():
+    from fixmatch_lite.batches import make_strong
+
+    image = torch.randint(256, (1, 1, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    same = image.expand(32, -1, -1, -1).contiguous()
+    for augment, kinds in (("one_draw", 1), ("fixmatch", 20)):
+        strong = make_strong(fm.recipe("digits", augment=augment, probability=1.0))
+        out = strong.operations(same, generator=torch.Generator().manual_seed(1))
+        assert (len(out.unique(dim=0)) == 1) == (kinds == 1) and not torch.equal(out, same)

@@ -52,6 +52,21 @@ def transcription(model, x):
     return h @ model.classifier.weight.T + model.classifier.bias
 
 
+def test_T15_dead_net_of_the_ports_leaves_two_norms_without_a_gradient():
+    """Same parameters, same start; in the first blocks of groups 2 and 3 the convolution sees the raw input."""
+    nets = [fm.WideResNet(dead=dead, generator=torch.Generator().manual_seed(0)) for dead in (False, True)]
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    out = [net(images) for net in nets]
+    assert [*nets[0].state_dict()] == [*nets[1].state_dict()] and not torch.equal(*out)
+    out[1].sum().backward()
+    assert {name for name, p in nets[1].named_parameters() if p.grad is None} == {
+        f"blocks.{first}.norm1.{kind}" for first in (4, 8) for kind in ("weight", "bias")}
+    h = torch.randn(2, 32, 8, 8)
+    block = nets[1].blocks[4].eval()
+    by_hand = block.shortcut(h) + block.conv2(block.activation(block.norm2(block.conv1(h))))
+    torch.testing.assert_close(block(h), by_hand)
+
+
 @pytest.mark.parametrize("depth, width", [(10, 1), (16, 2), (28, 2)])
 def test_T16_output_equals_a_transcription_of_the_original(depth, width):
     model = tiny(depth=depth, width=width).double().train()

@@ -3,8 +3,10 @@
 import json
 
 import pytest
+import torch
 
 import fixmatch_lite as fm
+from fixmatch_lite.augment import to_float
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +38,10 @@ def test_run_holds_what_it_takes_to_repeat_it(folder, digits):
     assert described["labeled_hash"] == digits.labeled_hash and described["code_version"] == fm.__version__
     assert described["device"] and described["precision"] and described["unlabeled"] == 1297
     again = list(fm.fit(run.recipe, fm.load_data("digits", labeled=described["labeled_indices"]), device="cpu"))
-    assert [m.loss for m in again] == [m.loss for m in run.metrics]
-    assert sorted(p.name for p in run.path.iterdir()) == ["metrics.jsonl", "recipe.json", "weights.safetensors"]
+    assert [m.loss for m in again] == pytest.approx([m.loss for m in run.metrics], rel=1e-5)  # the log has six digits
+    assert [m.test_accuracy for m in again] == [m.test_accuracy for m in run.metrics]
+    assert sorted(p.name for p in run.path.iterdir()) == ["confidence.jsonl", "metrics.jsonl", "recipe.json",
+                                                                   "weights.safetensors"]
 
 
 def test_weights_repeat_the_recorded_accuracy(folder, digits):
@@ -103,6 +107,36 @@ def test_killed_between_two_writes(digits, tmp_path, monkeypatch, kill):
     list(fm.runs.record(tmp_path / "run", small(steps=5), digits, resume=True))
     run = fm.runs.load(tmp_path / "run")
     assert run.done and [m.step for m in run.metrics] == [1, 2, 3, 4, 5] and run.model() is not None
+    assert [found["step"] for found in run.confidence] == [1, 2, 3, 4, 5]
+
+
+def test_histograms_of_confidence_are_what_the_net_says(digits, tmp_path, monkeypatch):
+    """Ten times a run; right and wrong apart; by hand for the last."""
+    recipe = small(steps=23, precision="float32")
+    training = []
+    original = fm.runs.fit
+    monkeypatch.setattr(fm.runs, "fit", lambda *a, **k: training.append(original(*a, **k)) or training[0])
+    list(fm.runs.record(tmp_path / "run", recipe, digits))
+    found = fm.runs.load(tmp_path / "run").confidence
+    assert [each["step"] for each in found] == [3, 5, 7, 10, 12, 14, 17, 19, 21, 23]
+    with torch.no_grad():
+        q = training[0].model.eval()(to_float(digits.u)).softmax(1)
+    confidence, classes = q.max(1)
+    right = classes == digits.u_true
+    last = found[-1]
+    for name, some in (("right", right), ("wrong", ~right)):
+        expected = torch.histc(confidence[some], 100, 0, 1)
+        assert sum(last[name]) == some.sum() and (torch.tensor(last[name]) - expected).abs().sum() <= 4
+    assert last["predicted"] == torch.bincount(classes, minlength=10).tolist()
+    assert last["predicted_right"] == torch.bincount(classes[right], minlength=10).tolist()
+    assert (tmp_path / "run" / "confidence.jsonl").stat().st_size < 20_000
+
+
+def test_table_lists_every_run_with_its_median(folder):
+    table = fm.runs.table(folder)
+    assert list(table["name"]) == ["seed0", "seed1"] and set(table["data"]) == {"digits"}
+    assert list(table["test_accuracy"]) == [fm.runs.summarize(run)["test_accuracy"] for run in fm.runs.list_runs(folder)]
+    assert (table["evaluations"] == 20).all() and (table["steps"] == table["of"]).all() and table["weights"].all()
 
 
 def test_runs_that_cannot_be_read(tmp_path):

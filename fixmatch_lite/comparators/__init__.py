@@ -18,13 +18,17 @@ METHODS = {
     "flexmatch": "thresholds:FlexMatch",
     "freematch": "thresholds:FreeMatch",
     "softmatch": "thresholds:SoftMatch",
+    "self_training": "self_training:SelfTraining",
+    "mistaken": "mistakes:Mistaken",  # FixMatch with one thing wrong, to be compared with
 }
 
 _number = lambda value: isinstance(value, (int, float)) and not isinstance(value, bool)
 
 # What the methods' options must be; None is possible where it is the default.
 OPTIONS = {
-    "views": ("a whole number, at least 1", lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= 1),
+    **dict.fromkeys(("views", "rounds"), ("a whole number, at least 1", lambda v: isinstance(v, int)
+                                          and not isinstance(v, bool) and v >= 1)),
+    "mistake": ("one of leak, kept_mean, apart, frozen", lambda v: v in ("leak", "kept_mean", "apart", "frozen")),
     "ramp": ("a share of the steps, in [0, 1]", lambda v: _number(v) and 0 <= v <= 1),
     "decay": ("a number in [0, 1]", lambda v: _number(v) and 0 <= v <= 1),
     "clip": ("a probability above 0", lambda v: _number(v) and 0 < v <= 1),
@@ -34,7 +38,8 @@ OPTIONS = {
     **dict.fromkeys(("lambda_1", "lambda_r", "lambda_f"), ("a number, at least 0", lambda v: _number(v) and v >= 0)),
 }
 
-AUGMENTATIONS = {"ctaugment": "ctaugment:CTAugment", "autoaugment": "autoaugment:AutoAugment"}
+AUGMENTATIONS = {"ctaugment": "ctaugment:CTAugment", "autoaugment": "autoaugment:AutoAugment",
+                 "one_draw": "mistakes:OneDraw"}
 
 
 def find(table, name):

@@ -1,0 +1,65 @@
+"""Mistakes that are easily made and hardly seen: FixMatch with one thing wrong, so that its price can be measured.
+
+They exist to be compared with, not to be used. What is only a wrong value needs no code; see runs/WANTED.toml for all
+eleven. Taught in: chapter 4.
+"""
+
+import torch
+import torch.nn.functional as F
+
+from ..augment import RandAugment, apply_each
+from ..losses import Loss
+from ..methods import Consistency
+from ..policies import FixMatch
+
+
+class Mistaken(Consistency):
+    """FixMatch with one of four mistakes.
+
+    Args:
+        mistake: "leak", the target is the weak view's probabilities and the gradient flows through them (trap: no
+            stop-gradient); "kept_mean", the unsupervised mean runs over the kept images instead of all; "apart",
+            labeled, weak and strong images pass the net one after another, so that each part is normalized by its own
+            statistics; "frozen", after the first evaluation the net stays in evaluation mode.
+
+    Source of what is right: Sohn et al. 2020, Algorithm 1 and the released code. Taught in: chapter 4.
+    """
+
+    forwards = ("joint",)
+
+    def __init__(self, recipe, data, *, mistake="leak"):
+        super().__init__(FixMatch(recipe.tau), recipe.lambda_u)
+        self.mistake = mistake
+
+    def loss(self, batch, run):
+        if self.mistake == "frozen" and run.step >= run.recipe.eval_every:
+            run.model.eval()
+        parts = [batch.x, *batch.u]
+        if self.mistake == "apart":
+            logits_x, logits_weak, logits_strong = (run.forward(part) for part in parts)
+        else:
+            logits_x, logits_weak, logits_strong = run.forward(torch.cat(parts)).split([len(part) for part in parts])
+        pseudo = self.policy(logits_weak)
+        target = logits_weak.softmax(-1) if self.mistake == "leak" else pseudo.target
+        each = pseudo.weight * F.cross_entropy(logits_strong, target, reduction="none")
+        count = pseudo.weight.sum().clamp(min=1) if self.mistake == "kept_mean" else len(each)
+        supervised, unsupervised = F.cross_entropy(logits_x, batch.y), each.sum() / count
+        return Loss(supervised + self.lambda_u * unsupervised, supervised, unsupervised, *pseudo)
+
+
+class OneDraw(RandAugment):
+    """RandAugment with one draw for a whole batch: every image gets the same operations at the same strength.
+
+    Many ports to the GPU do so, since it is the easy way. Source of what is right: Cubuk et al. 2020. Taught in:
+    chapter 4.
+    """
+
+    def __init__(self, recipe):
+        super().__init__(probability=recipe.probability, fill=recipe.fill, operations=recipe.operations)
+
+    def __call__(self, images, *, generator=None):
+        for _ in range(self.num_ops):
+            chosen, magnitude = self.draw(1, images.shape[-1], generator=generator, device=images.device)
+            images = apply_each(images, self.operations, chosen.expand(len(images)), magnitude.expand(len(images)),
+                                fill=self.fill)
+        return images

@@ -1,0 +1,153 @@
+"""The list of wanted runs, and the command that does the next of them."""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+import fixmatch_lite as fm
+from fixmatch_lite.tensor_files import read_tensors
+from conftest import ROOT
+
+sys.path.insert(0, str(ROOT / "tools"))
+import record_runs  # noqa: E402
+
+LIST = """
+[[wanted]]
+name = "small-{method}-tau{tau}-seed{seed}"
+device = "cpu"
+minutes = 0.1
+weights_for = "tau0.8"
+recipe = { dataset = "digits", steps = 6, eval_every = 2, batch_size = 4, mu = 1 }
+over = { seed = [0, 1], method = ["fixmatch"], tau = [0.95, 0.8] }
+
+[[wanted]]
+name = "gpu-seed0"
+device = "cuda"
+minutes = 9
+recipe = { dataset = "cifar10", steps = 6 }
+"""
+NAMES = ["small-fixmatch-tau0.95-seed0", "small-fixmatch-tau0.8-seed0", "small-fixmatch-tau0.95-seed1",
+         "small-fixmatch-tau0.8-seed1"]
+
+
+@pytest.fixture()
+def place(tmp_path):
+    (tmp_path / "WANTED.toml").write_text(LIST)
+    return tmp_path
+
+
+def command(place, *more):
+    return [sys.executable, str(ROOT / "tools" / "record_runs.py"), "--device", "cpu", "--threads", "1", "--list-file",
+            place / "WANTED.toml", "--recorded", place / "recorded", "--unfinished", place / "unfinished", *more]
+
+
+def record(place, *more):
+    done = subprocess.run(command(place, *more), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_books_list_can_be_read_and_its_recipes_are_possible():
+    runs = list(record_runs.wanted())
+    for name, values, entry in runs:
+        recipe = record_runs.recipe_of(values)
+        assert recipe.label_seed == recipe.seed == values["seed"] and entry["device"] in ("cpu", "cuda")
+        assert not any(c in name for c in "{} /") and entry["minutes"] > 0
+    recorded = {run.name for run in fm.runs.list_runs()}
+    assert recorded <= {name for name, *_ in runs}, "every recorded run is on the list"
+    for name, values, _ in runs:
+        if name in recorded:
+            assert fm.runs.load(name).recipe == record_runs.recipe_of(values), name
+
+
+def test_does_what_is_missing_and_nothing_twice(place):
+    told = record(place, "--processes", "2")
+    assert sorted(p.name for p in (place / "recorded").iterdir()) == sorted(NAMES)
+    assert all(name in told for name in NAMES) and not list((place / "unfinished").iterdir())
+    runs = {run.name: run for run in fm.runs.list_runs(place / "recorded")}
+    assert all(run.done and run.recipe.label_seed == run.recipe.seed for run in runs.values())
+    for name, run in runs.items():
+        files = {p.name for p in run.path.iterdir()}
+        kept = {"recipe.json", "metrics.jsonl", "confidence.jsonl"} | ({"weights.safetensors"} if "tau0.8" in name else set())
+        assert files == kept
+    before = {p: p.stat().st_mtime_ns for p in (place / "recorded").rglob("*")}
+    assert record(place) == "" and before == {p: p.stat().st_mtime_ns for p in (place / "recorded").rglob("*")}
+    assert "missing cuda  gpu-seed0" in record(place, "--list")
+
+
+def test_kept_weights_give_the_accuracy_that_is_written_beside_them(place):
+    record(place, "--only", "tau0.8-seed1")
+    folder = place / "recorded" / NAMES[3]
+    described = json.loads((folder / "recipe.json").read_text())["weights"]
+    kernels = read_tensors(folder / "weights.safetensors")[0]["stem.weight"]
+    assert described["kernels"] == str(kernels.dtype).removeprefix("torch.")
+    told = subprocess.run([sys.executable, "-m", "fixmatch_lite", "evaluate", folder, "--device", "cpu"],
+                          capture_output=True, text=True, check=True).stdout
+    assert f"{described['test_accuracy']:.2%}" in told and "as recorded" in told
+
+
+def test_stopped_at_any_moment_it_goes_on_and_ends_as_if_never_stopped(place):
+    text = LIST.replace("steps = 6", "steps = 200")
+    (place / "WANTED.toml").write_text(text)
+    shutil.copytree(place, place / "twin")
+    only = ("--only", "tau0.8-seed0")
+    process = subprocess.Popen(command(place, *only), stdout=subprocess.DEVNULL)
+    checkpoint = place / "unfinished" / NAMES[1] / "checkpoint.safetensors"
+    while not checkpoint.exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert "begun" in record(place, "--list", *only)
+    (name, values, entry), = (run for run in record_runs.wanted(place / "WANTED.toml") if "tau0.8-seed0" in run[0])
+    options = argparse.Namespace(recorded=place / "recorded", unfinished=place / "unfinished", device="cpu", compile=None)
+    torch.set_num_threads(1)
+    data = fm.load_data("digits", labels=40, seed=0)
+    assert not record_runs.do(name, values, entry, data, options, until=0)  # the time is up at the next evaluation
+    assert "begun" in record(place, "--list", *only)
+    record(place, *only), record(place / "twin", *only)
+    mine, its = (folder / "recorded" / NAMES[1] for folder in (place, place / "twin"))
+    assert (mine / "weights.safetensors").read_bytes() == (its / "weights.safetensors").read_bytes()
+    assert (mine / "confidence.jsonl").read_text() == (its / "confidence.jsonl").read_text()
+
+
+def test_a_run_belongs_to_one_process_at_a_time(place):
+    folder = place / "unfinished" / NAMES[0]
+    with record_runs.Claim(folder) as mine:
+        assert mine
+        with record_runs.Claim(folder) as again:
+            assert not again
+        assert record(place, "--only", NAMES[0]) == ""
+    assert NAMES[0] in record(place, "--only", NAMES[0])
+
+
+def test_moves_to_another_disk_whole_or_not_at_all(tmp_path, monkeypatch):
+    source, target = tmp_path / "run", tmp_path / "there" / "run"
+    source.mkdir()
+    (source / "recipe.json").write_text("{}")
+    rename = os.rename
+
+    def another_disk(a, b):
+        if a == source:
+            raise OSError(18, "Invalid cross-device link")
+        rename(a, b)
+
+    monkeypatch.setattr(record_runs.os, "rename", another_disk)
+    record_runs.move(source, target)
+    assert (target / "recipe.json").read_text() == "{}" and not source.exists()
+    assert [p.name for p in target.parent.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize("change", [("seed{seed}", ""), ("{tau}", "{nothing}")])
+def test_a_list_with_a_name_twice_or_not_filled_in_is_refused(place, change):
+    (place / "WANTED.toml").write_text(LIST.replace(*change))
+    with pytest.raises(SystemExit, match="not filled in or stands twice"):
+        list(record_runs.wanted(place / "WANTED.toml"))

@@ -1,0 +1,206 @@
+"""Do the next of the wanted runs (runs/WANTED.toml) that are missing, for a number of minutes. `make runs` calls it.
+
+    python tools/record_runs.py --minutes 60                      # everything that this machine is meant for
+    python tools/record_runs.py --minutes 9 --only cifar10-250 --processes 3
+    python tools/record_runs.py --list                            # what is done, begun, missing
+
+It needs torch, torchvision, numpy and tqdm, no installation and no network; what a data set is read from lies in --root.
+A run that is under way lives in runs/unfinished (--unfinished) and is resumed from its checkpoint; once it is finished it
+moves to fixmatch_lite/recorded (--recorded). The command may be stopped at any moment and given again, in several
+processes at once: each run belongs to one process at a time. No file is larger than 16 MiB.
+"""
+
+import argparse
+import itertools
+import json
+import multiprocessing
+import os
+import shutil
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+
+def wanted(path=ROOT / "runs" / "WANTED.toml"):
+    """The list, unrolled: for each run its name, its recipe's values, and the table it comes from."""
+    names = set()
+    for entry in tomllib.loads(Path(path).read_text(encoding="utf-8"))["wanted"]:
+        over = entry.get("over", {})
+        for chosen in itertools.product(*over.values()):
+            chosen = dict(zip(over, chosen))
+            name, values = entry["name"], dict(entry["recipe"])
+            for key, value in chosen.items():
+                name = name.replace("{" + key + "}", f"{value:g}" if isinstance(value, (int, float)) else str(value))
+                part, _, inner = key.partition(".")
+                values[part] = {**values.get(part, {}), inner: value} if inner else value
+            values.setdefault("label_seed", values.get("seed", 0))
+            if "{" in name or name in names:
+                raise SystemExit(f"{path}: the name {name} is not filled in or stands twice.")
+            names.add(name)
+            yield name, values, entry
+
+
+def recipe_of(values):
+    import fixmatch_lite as fm
+
+    values = dict(values)
+    return fm.recipe(values.pop("dataset"), **values)
+
+
+class Claim:
+    """A run belongs to the process that holds its lock; the system lets go of it when the process ends, however it does."""
+
+    def __init__(self, folder):
+        import fcntl
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self.file = open(folder / "lock", "w")
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.mine = True
+        except OSError:
+            self.mine = False
+
+    def __enter__(self):
+        return self.mine
+
+    def __exit__(self, *_):
+        self.file.close()
+
+
+def state(name, options):
+    """"done", "begun" or "missing"."""
+    if (options.recorded / name / "recipe.json").exists():
+        return "done"
+    return "begun" if (options.unfinished / name / "checkpoint.safetensors").exists() else "missing"
+
+
+def do(name, values, entry, data, options, until):
+    """Train one run until it is done or the time is up; True if it is done."""
+    import fixmatch_lite as fm
+
+    folder, recipe = options.unfinished / name, recipe_of(values)
+    if not (folder / "weights.safetensors").exists():
+        if not (folder / "checkpoint.safetensors").exists():  # stopped before its first evaluation: begin again
+            (folder / "recipe.json").unlink(missing_ok=True)
+        recording = fm.runs.record(folder, recipe, data, device=options.device, resume=True, compile=options.compile)
+        for metrics in recording:
+            if time.time() > until and metrics.step < recipe.steps:
+                recording.close()
+                print(f"{name}: step {metrics.step} of {recipe.steps}, to be gone on with", flush=True)
+                return False
+    wants = entry.get("weights_for")
+    keep_weights(folder, wants is not None and wants in name, recipe, data, options)
+    for left_over in (*folder.glob("*.part"), folder / "lock"):
+        left_over.unlink(missing_ok=True)
+    move(folder, options.recorded / name)
+    told = fm.runs.summarize(fm.runs.load(options.recorded / name))
+    print(f"{name}: {told['test_accuracy']:.2%} (last {told['final']:.2%}), {told['seconds'] / 60:.1f} minutes", flush=True)
+    return True
+
+
+def move(folder, target):
+    """Whole or not at all, also to another disk."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.rename(folder, target)
+    except OSError:
+        shutil.copytree(folder, copy := target.with_name(f".{target.name}"), dirs_exist_ok=True)
+        os.rename(copy, target)
+        shutil.rmtree(folder)
+
+
+def keep_weights(folder, keep, recipe, data, options):
+    """Drop the weights, or bring the kernels to half precision if the accuracy stays the same to the third digit."""
+    import fixmatch_lite as fm
+    from fixmatch_lite.files import write_atomically
+    from fixmatch_lite.tensor_files import read_tensors, remove_tensors, write_tensors
+
+    path = folder / "weights.safetensors"
+    if not keep:
+        remove_tensors(path)
+        return
+    run, device = fm.runs.load(folder), fm.choose_device(options.device)
+    tensors, described = read_tensors(path)
+    halved = {k: v.half() if v.ndim > 1 and v.dtype.is_floating_point else v for k, v in tensors.items()}
+    model = run.model()
+    model.load_state_dict(halved)
+    on_device, dtype = data.to(device), fm.training.autocast_dtype(device, recipe.precision)
+    accuracy = fm.training.evaluate(model.to(device), on_device.x_test, on_device.y_test, dtype=dtype)
+    described_run = json.loads((folder / "recipe.json").read_text())
+    if abs(accuracy - run.metrics[-1].test_accuracy) < 0.0005:
+        described_run["weights"] = {"kernels": "float16", "test_accuracy": accuracy}
+        write_tensors(path, halved, described)
+    else:
+        described_run["weights"] = {"kernels": "float32", "test_accuracy": run.metrics[-1].test_accuracy}
+    write_atomically(folder / "recipe.json", json.dumps(described_run, indent=1) + "\n")
+
+
+def work(options, until):
+    """Do runs, one after another, until the list is done or the time is up."""
+    import torch
+
+    import fixmatch_lite as fm
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    kind, kept = fm.choose_device(options.device).type, (None, None)
+    for name, values, entry in wanted(options.list_file):
+        if time.time() > until:
+            return
+        if options.only not in name or (entry["device"] != kind and not options.any_device):
+            continue
+        if state(name, options) == "done":
+            continue
+        with Claim(options.unfinished / name) as mine:
+            if not mine:
+                continue
+            if state(name, options) == "done":  # another process was just done with it
+                shutil.rmtree(options.unfinished / name)
+                continue
+            wants = (values["dataset"], recipe_of(values).labels, values["label_seed"])
+            if kept[0] != wants:
+                kept = wants, fm.load_data(*wants, root=options.root)
+            if not do(name, values, entry, kept[1], options, until):
+                return
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin nothing later, stop at the next evaluation")
+    parser.add_argument("--only", default="", help="only runs whose name holds this text")
+    parser.add_argument("--processes", type=int, default=1, help="runs at the same time")
+    parser.add_argument("--threads", type=int, help="CPU threads of each")
+    parser.add_argument("--device", help="cuda, mps or cpu; the best there is")
+    parser.add_argument("--any-device", action="store_true", help="do runs that are meant for another kind of device too")
+    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=None)
+    parser.add_argument("--root", help="folder or archive of the data")
+    parser.add_argument("--list-file", type=Path, default=ROOT / "runs" / "WANTED.toml")
+    parser.add_argument("--recorded", type=Path, default=ROOT / "fixmatch_lite" / "recorded")
+    parser.add_argument("--unfinished", type=Path, default=ROOT / "runs" / "unfinished")
+    parser.add_argument("--list", action="store_true", help="say what is done, begun and missing, and do nothing")
+    options = parser.parse_args()
+    if options.list:
+        for name, _, entry in wanted(options.list_file):
+            if options.only in name:
+                print(f"{state(name, options):8}{entry['device']:6}{name}")
+        return
+    until = time.time() + 60 * options.minutes
+    if options.processes == 1:
+        return work(options, until)
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=work, args=(options, until)) for _ in range(options.processes)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    if any(worker.exitcode for worker in workers):
+        raise SystemExit("A process ended with an error; what it began is kept, give the command again.")
+
+
+if __name__ == "__main__":
+    main()
