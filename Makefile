@@ -18,6 +18,7 @@ export PYTHONNOUSERSITE := 1
 
 MINUTES ?= 60
 PROCESSES ?= 1
+ROOT ?=
 
 .PHONY: help setup book test unit lab runs clean distclean
 
@@ -40,8 +41,8 @@ unit: $(STAMP)  ## run the module's own tests only (no book, no notebooks, no br
 lab: $(STAMP)  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir=notebooks
 
-runs: $(STAMP)  ## do the next of the wanted runs that are missing (MINUTES=60 PROCESSES=1, see runs/WANTED.toml)
-	$(BIN)/python tools/record_runs.py --minutes $(MINUTES) --processes $(PROCESSES)
+runs: $(STAMP)  ## do the next of the wanted runs that are missing (MINUTES=60 PROCESSES=1 ROOT=data)
+	$(BIN)/python tools/record_runs.py --minutes $(MINUTES) --processes $(PROCESSES) $(if $(ROOT),--root $(ROOT))
 
 clean:  ## remove the built book, the notebooks' cache and the test caches
 	rm -rf _build build *.egg-info .pytest_cache

@@ -28,6 +28,7 @@ from common import peak_gigabytes  # noqa: E402
 
 import fixmatch_lite as fm  # noqa: E402
 from fixmatch_lite.data import SemiSupervisedData  # noqa: E402
+from fixmatch_lite.devices import autocast_dtype, keep_memory  # noqa: E402
 from fixmatch_lite.training import learning_rate  # noqa: E402
 
 BATCH, MU = 64, 7
@@ -101,6 +102,64 @@ def ours(data, device, *, compile=False, **changes):
     return fm.fit(recipe, data, device=device, compile=compile)._train_step
 
 
+# --------------------------------------------------------------------------------------------------- what bounds a step
+
+def convolutions(data, device):
+    """A function that does the convolutions of a joint step, forward and backward, and nothing else, on random numbers,
+    in the precision that `fit` would take."""
+    dtype = autocast_dtype(device) or torch.float32
+    if device.type == "cpu":
+        keep_memory()
+    layers, views = {}, BATCH * (1 + 2 * MU)
+    for (layer, shape), count in shapes().items():
+        layer = copy.deepcopy(layer).to(device, dtype, memory_format=torch.channels_last)
+        image = torch.randn(views, *shape, device=device, dtype=dtype).contiguous(memory_format=torch.channels_last)
+        layers[layer] = image.requires_grad_(shape[0] > 3), torch.randn_like(layer(image)), count
+
+    def step():
+        for layer, (image, gradient, count) in layers.items():
+            for _ in range(count):
+                layer(image).backward(gradient)
+                image.grad = None
+
+    return step
+
+
+def shapes():
+    """The convolutions of Wide ResNet-28-2 that differ, each with the shape of an image it sees, and how often."""
+    seen, counts = {}, {}
+
+    def look(layer, inputs, output):
+        key = (str(layer), tuple(inputs[0].shape[1:]))
+        first = seen.setdefault(key, (layer, key[1]))
+        counts[first] = counts.get(first, 0) + 1
+
+    net = fm.WideResNet().eval()
+    for module in net.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(look)
+    net(torch.zeros(1, 3, 32, 32))
+    for layer, _ in counts:
+        layer._forward_hooks.clear()
+    return counts
+
+
+def gigaflop():
+    """Of the convolutions of a joint step: two operations a multiplication, forward once, backward twice."""
+    one = sum(2 * layer.weight.numel() * (shape[1] // layer.stride[0]) * (shape[2] // layer.stride[0]) * count
+              * (3 if shape[0] > 3 else 2) for (layer, shape), count in shapes().items())
+    return one * BATCH * (1 + 2 * MU) / 1e9
+
+
+def peak(device):
+    """GFLOP/s of a large matrix product in the precision that `fit` would take: what this device can do."""
+    side, dtype = (8192 if device.type == "cuda" else 2048), autocast_dtype(device) or torch.float32
+    a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+    product = functools.partial(torch.mm, a, b)
+    seconds(product, 3, device)
+    return 2 * side**3 / seconds(product, 10, device) / 1e9
+
+
 # ----------------------------------------------------------------------------------------------------------- measuring
 
 def seconds(step, count, device):
@@ -120,6 +179,7 @@ WAYS = {
     "separate": functools.partial(ours, forward="separate"),
     "kept, none of them": functools.partial(ours, forward="kept", tau=1.0),
     "kept, all of them": functools.partial(ours, forward="kept", tau=0.0),
+    "the convolutions of joint": convolutions,
     "joint, compiled": functools.partial(ours, compile=True),
     "separate, compiled": functools.partial(ours, forward="separate", compile=True),
 }
@@ -150,6 +210,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, help="steps of each way in a round (2; on CUDA 100)")
     parser.add_argument("--compile", action="store_true", help="measure torch.compile too")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, help="measure these only")
+    parser.add_argument("--out", type=Path, help="write the JSON to this file too")
     parser.add_argument("--way", help="measure one way in this process, and print only its numbers")
     options = parser.parse_args()
     device = fm.choose_device(options.device)
@@ -157,22 +219,33 @@ def main():
     if options.way:
         print(json.dumps(measure(options.way, device, options.steps)))
         return
-    names = [name for name in WAYS if options.compile or not name.endswith("compiled")]
+    names = [name for name in options.ways or WAYS if options.compile or not name.endswith("compiled")]
     rounds = [{name: in_a_process_of_its_own(name, options) for name in names} for _ in range(options.rounds)]
     rows = []
     for name in names:
         first, later, memory = zip(*(each[name] for each in rounds))
         rows.append({"way": name, "seconds_a_step": statistics.median(later), "first_step": first[0],
-                     "memory_gb": max(memory),
-                     "times_the_port": statistics.median(each["the port"][1] / each[name][1] for each in rounds),
+                     "memory_gb": max(memory), "times_the_port": "the port" in names and statistics.median(
+                         each["the port"][1] / each[name][1] for each in rounds),
                      "rounds": [round(value, 4) for value in later]})
     print(f"full-size step on {device} ({torch.get_num_threads()} threads), median of {options.rounds} rounds")
-    print(f"{'':20}{'s a step':>10}{'first step':>12}{'memory':>11}{'times the port':>16}")
+    print(f"{'':28}{'s a step':>10}{'first step':>12}{'memory':>11}{'times the port':>16}")
     for row in rows:
-        print(f"{row['way']:20}{row['seconds_a_step']:10.4f}{row['first_step']:10.1f} s{row['memory_gb']:8.1f} GB"
+        print(f"{row['way']:28}{row['seconds_a_step']:10.4f}{row['first_step']:10.1f} s{row['memory_gb']:8.1f} GB"
               f"{row['times_the_port']:16.2f}")
-    print(json.dumps({"benchmark": "step", "device": str(device), "threads": torch.get_num_threads(),
-                      "torch": torch.__version__, "rows": rows}))
+    best, work = peak(device), gigaflop()
+    print(f"The convolutions of a joint step are {work:.0f} GFLOP; a large matrix product runs at {best:.0f} GFLOP/s here.")
+    for row in rows:
+        if row["way"].startswith(("joint", "the conv")):
+            row["share_of_peak"] = work / row["seconds_a_step"] / best
+            print(f"{row['way']}: {work / row['seconds_a_step']:.0f} GFLOP/s, {row['share_of_peak']:.0%} of that")
+    found = json.dumps({
+        "benchmark": "step", "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "threads": torch.get_num_threads(), "torch": torch.__version__, "gflop_a_joint_step": work,
+        "peak_gflop_a_second": best, "rows": rows})
+    print(found)
+    if options.out:
+        options.out.write_text(json.dumps(json.loads(found), indent=1) + "\n")
 
 
 if __name__ == "__main__":

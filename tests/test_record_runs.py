@@ -119,6 +119,19 @@ def test_stopped_at_any_moment_it_goes_on_and_ends_as_if_never_stopped(place):
     assert (mine / "confidence.jsonl").read_text() == (its / "confidence.jsonl").read_text()
 
 
+def test_told_to_stop_it_takes_its_processes_along(place):
+    (place / "WANTED.toml").write_text(LIST.replace("steps = 6", "steps = 100000"))
+    process = subprocess.Popen(command(place, "--processes", "2"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    checkpoints = [place / "unfinished" / name / "checkpoint.safetensors" for name in NAMES[:2]]
+    while not all(checkpoint.exists() for checkpoint in checkpoints):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.terminate()
+    assert process.wait(timeout=60) != 0
+    with record_runs.Claim(checkpoints[0].parent) as first, record_runs.Claim(checkpoints[1].parent) as second:
+        assert first and second, "nobody holds the runs any more"
+
+
 def test_a_run_belongs_to_one_process_at_a_time(place):
     folder = place / "unfinished" / NAMES[0]
     with record_runs.Claim(folder) as mine:

@@ -50,6 +50,23 @@ def some_rounds():
     return split, runs
 
 
+def explored():
+    """Made-up runs: two numbers of labels, three methods, three seeds, on two data sets."""
+    runs = []
+    for data, labels, method, changes in (
+            ("digits", 40, "fixmatch", {}), ("digits", 40, "supervised", {}), ("digits", 10, "fixmatch", {}),
+            ("digits", 40, "fixmatch", {"flip": True}), ("cifar10-jpeg", 250, "fixmatch", {})):
+        recipe = fm.recipe(data, labels=labels, method=method, steps=90, eval_every=10, **changes)
+        for seed in (0, 1, 2):
+            random = np.random.RandomState(100 * labels + seed + 7 * bool(changes))
+            share = lambda: None if method == "supervised" else round(float(random.uniform(0.5, 1)), 4)
+            metrics = tuple(fm.Metrics(step, 1.0, 0.5, 0.5, round(float(random.uniform(0.7, 0.99)), 4), 0.8, share(),
+                                       share(), None, None, 0.1, 100.0, 2.5 * step) for step in range(10, 91, 10))
+            name = f"{data}-{labels}-{method}{'-flip' if changes else ''}-seed{seed}"
+            runs.append(fm.runs.Run(Path(name), recipe.changed(seed=seed, label_seed=seed), {"device": "cpu"}, metrics))
+    return runs
+
+
 QUIZ = [{"question": "What is `mask`?", "options": [
     {"text": "1 where the confidence reaches τ", "right": True, "why": "The indicator."},
     {"text": "The </script><!-- views", "right": False, "why": "No."}]},
@@ -66,6 +83,7 @@ def one_of_each():
         "LineFit": widgets.LineFit(table.Hours, table.Scores, fm.study_hours.split(1).labeled_rows),
         "SelfTrainingStepper": widgets.SelfTrainingStepper.record(split.x, split.y, split.u, split.u_true, runs),
         "TwoKnobs": widgets.TwoKnobs(some_runs(), baseline=[0.7, 0.8, 0.75]),
+        "RunExplorer": widgets.RunExplorer(explored(), labels=40, method="fixmatch", other="supervised"),
         "Guess": widgets.Guess("Better?", ["yes", "no"], key="choice"),
         "GuessNumber": widgets.Guess("How many?", key="number", low=0, high=100, step=1, unit="%"),
         "Reveal": widgets.Guess.reveal("choice", "no", why="It was so."),
@@ -102,7 +120,7 @@ def test_a_widget_is_short_as_text_and_whole_as_html(each):
 def test_every_front_end_is_one_module_when_bundled():
     files = {path.stem for path in FOLDER.glob("*.mjs")}
     entries = {c.module for c in (widgets.Guess, widgets.LineFit, widgets.LossCalculator, widgets.Playground, widgets.Quiz,
-                                  widgets.SelfTrainingStepper, widgets.Threshold, widgets.TwoKnobs)}
+                                  widgets.RunExplorer, widgets.SelfTrainingStepper, widgets.Threshold, widgets.TwoKnobs)}
     assert entries <= files
     for name in entries:
         source = base.bundle(name)
@@ -432,6 +450,96 @@ def test_two_knobs_shows_the_recorded_medians(show):
     labels = page.locator("svg[role=img]").evaluate_all("all => all.map(p => p.getAttribute('aria-label'))")
     assert len(labels) == 3 and all("τ 0.5, μ 4, 3 seeds" in text for text in labels)
     assert page.get_by_text("labels alone 75.0 %").is_visible()
+
+
+@pytest.mark.browser
+def test_run_explorer_shows_the_rows_that_were_recorded(show):
+    runs = explored()
+    widget = widgets.RunExplorer(runs, labels=40, method="fixmatch", other="supervised")
+    page = show(widget)
+    final = lambda *wanted: np.median([100 * fm.runs.summarize(r)["test_accuracy"] for r in runs if r.name in wanted])
+    names = lambda text, seeds=(0, 1, 2): [f"{text}-seed{seed}" for seed in seeds]
+    told = lambda: page.locator(".fm-read").inner_text()
+
+    def reads(run, k):
+        m, text = run.metrics[k], told()
+        assert f"seed {run.recipe.seed}, step {m.step}, minute {m.seconds / 60:.2f}" in text
+        assert f"test accuracy {100 * m.test_accuracy:.2f} %" in text
+        assert ("mask rate" in text) == (m.mask_rate is not None)
+        if m.mask_rate is not None:
+            assert number(text.split("mask rate")[1].split("%")[0]) == pytest.approx(100 * m.mask_rate, abs=0.051)
+            assert number(text.split("pseudo-label accuracy")[1].split("%")[0]) == pytest.approx(
+                100 * m.pseudo_label_accuracy, abs=0.051)
+
+    assert number(value(page, "test accuracy")) == pytest.approx(final(*names("digits-40-fixmatch")), abs=0.06)
+    assert number(value(page, "beside it")) == pytest.approx(final(*names("digits-40-supervised")), abs=0.06)
+    reads(runs[0], 8)
+    page.get_by_role("slider", name="Evaluation").focus()
+    page.keyboard.press("Home")
+    reads(runs[0], 0)
+    page.keyboard.press("ArrowRight")
+    reads(runs[0], 1)
+    page.get_by_role("button", name="seed 0").click()
+    reads(runs[1], 1)
+    assert number(value(page, "test accuracy")) == pytest.approx(final(*names("digits-40-fixmatch", (1, 2))), abs=0.06)
+    page.get_by_role("button", name="seed 0").click()
+    page.get_by_label("Method").select_option("fixmatch, flip True")
+    reads(runs[9], 1)
+    page.get_by_label("Data").select_option("CIFAR-10 (JPEG)")  # what cannot stay changes along
+    assert page.get_by_label("Labels").input_value() == "250" and page.get_by_label("Method").input_value() == "fixmatch"
+    reads(runs[12], 1)
+    page.get_by_label("Against", exact=True).select_option("minutes")
+    assert "against minutes, 3 runs" in page.locator("svg[role=img]").first.get_attribute("aria-label")
+    page.get_by_label("Data").select_option("digits")
+    page.get_by_label("Labels").select_option("40")
+    page.get_by_label("Method").select_option("supervised")
+    reads(runs[3], 1)
+    assert page.get_by_text("uses no unlabeled images").count() == 2
+    page.get_by_text("Show the numbers").click()
+    rows = page.locator("details table tbody tr").all_inner_texts()
+    assert [row.split()[0] for row in rows] == names("digits-40-supervised")
+    for row, run in zip(rows, runs[3:6]):
+        assert f"{100 * fm.runs.summarize(run)['test_accuracy']:.2f} %" in row
+
+
+@pytest.mark.browser
+def test_run_explorer_reads_out_the_curve_that_is_pointed_at(show):
+    runs = explored()
+    page = show(widgets.RunExplorer(runs[:3]))
+    picture = page.locator("svg[role=img]").first
+    for seed in (1, 2):
+        # where the front end drew this run's fifth evaluation
+        place = picture.evaluate("""(svg, k) => {
+            const line = svg.querySelectorAll('path[clip-path]')[k], box = svg.getBoundingClientRect();
+            const [x, y] = line.getAttribute('d').split(/[ML]/)[5].split(' ').map(Number);
+            return [box.left + x * box.width / svg.viewBox.baseVal.width, box.top + y * box.height / svg.viewBox.baseVal.height];
+        }""", seed)
+        page.mouse.move(*place)
+        text = page.locator(".fm-read").inner_text()
+        assert f"seed {seed}, step 50," in text and f"{100 * runs[seed].metrics[4].test_accuracy:.2f} %" in text
+
+
+def test_run_explorer_keeps_what_a_page_can_carry_and_says_what_a_method_changed():
+    runs = explored()
+    widget = widgets.RunExplorer(runs)
+    assert widget.state["method"] == "fixmatch" and {s["method"] for s in widget.state["sets"]} == {
+        "fixmatch", "supervised", "fixmatch, flip True"}
+    many = [fm.runs.Run(Path(f"r{k}"), runs[0].recipe.changed(seed=k), {}, runs[0].metrics * 12) for k in range(150)]
+    large = widgets.RunExplorer(many)
+    assert len(base.script_json(large.state)) <= 60_000
+    steps = large.state["sets"][0]["steps"]
+    assert steps[-1] == runs[0].metrics[-1].step and 2 < len(steps) < 108, "thinned, and the last one stays"
+    with pytest.raises(fm.FixMatchError, match="no runs"):
+        widgets.RunExplorer([])
+
+
+def test_numbers_of_the_run_explorer_are_ten_thousandths():
+    from fixmatch_lite.widgets.explorer import packed
+
+    values = [0.0, 0.0001, 0.5, 0.9999, 1.0, None]
+    text = packed(values)
+    back = [None if (part := text[k:k + 3]) == "---" else int(part, 36) / 10_000 for k in range(0, len(text), 3)]
+    assert back == values
 
 
 @pytest.mark.browser

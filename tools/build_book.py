@@ -22,7 +22,8 @@ BUILD = ROOT / "_build"
 RECORD = BUILD / "fingerprints.json"
 FIRST_PAGE = BUILD / "html" / "index.html"
 CODE = ["fixmatch_lite", "constraints.txt", "pyproject.toml"]
-PAGES = ["book", "notebooks", "benchmarks/recorded", "_config.yml", "_toc.yml", "tools/build_book.py"]
+PAGES = ["book", "notebooks", "benchmarks/recorded", "runs/WANTED.toml", "_config.yml", "_toc.yml",
+         "tools/build_book.py", "tools/record_runs.py"]
 BY_PRODUCTS = {"__pycache__", ".ipynb_checkpoints"}
 
 

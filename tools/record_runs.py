@@ -16,6 +16,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import sys
 import time
 import tomllib
@@ -156,6 +157,9 @@ def work(options, until):
             continue
         if state(name, options) == "done":
             continue
+        if values["dataset"] != "digits" and options.root is None:  # nothing is fetched unasked
+            print(f"{name}: left out, since --root does not say where the data of {values['dataset']} lie", flush=True)
+            continue
         with Claim(options.unfinished / name) as mine:
             if not mine:
                 continue
@@ -194,10 +198,15 @@ def main():
         return work(options, until)
     context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=work, args=(options, until)) for _ in range(options.processes)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped; what was begun is kept."))
+    try:
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    finally:  # also where this process is told to stop: no run goes on alone
+        for worker in workers:
+            worker.terminate()
     if any(worker.exitcode for worker in workers):
         raise SystemExit("A process ended with an error; what it began is kept, give the command again.")
 

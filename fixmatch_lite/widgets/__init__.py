@@ -5,9 +5,10 @@ Each shows itself when it is the last expression of a cell. Nothing is fetched f
 
 from .base import Widget, bundle
 from .curves import Threshold, TwoKnobs
+from .explorer import RunExplorer
 from .questions import Guess, Quiz
 from .students import LineFit, SelfTrainingStepper
 from .training import LossCalculator, Playground
 
-__all__ = ["Guess", "LineFit", "LossCalculator", "Playground", "Quiz", "SelfTrainingStepper", "Threshold", "TwoKnobs",
-           "Widget", "bundle"]
+__all__ = ["Guess", "LineFit", "LossCalculator", "Playground", "Quiz", "RunExplorer", "SelfTrainingStepper",
+           "Threshold", "TwoKnobs", "Widget", "bundle"]

@@ -1,0 +1,111 @@
+"""Every recorded run, to be looked at: data set, number of labels, method, seeds; curves against steps or minutes."""
+
+import json
+import statistics
+
+from ..errors import FixMatchError
+from .base import DATA_LIMIT, Widget, escape
+
+CURVES = ("test_accuracy", "mask_rate", "pseudo_label_accuracy")
+DIGITS, NONE = "0123456789abcdefghijklmnopqrstuvwxyz", "---"
+
+
+def variant(recipe):
+    """A run's method in words: its name, and what in its recipe is not the data set's own."""
+    from ..recipes import recipe as make
+
+    base = make(recipe.dataset, labels=recipe.labels, method=recipe.method)
+    about = ("labels", "label_seed", "seed", "steps", "eval_every", "options")
+    changed = [f"{name} {value:g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else f"{name} {value}"
+               for name, value in recipe.as_dict().items() if name not in about and value != base.as_dict()[name]]
+    changed += [f"{value}" if recipe.method == "mistaken" else f"{name} {value}" for name, value in recipe.options.items()]
+    return ", ".join([recipe.method, *changed])
+
+
+def packed(values):
+    """Numbers from 0 to 1 in ten-thousandths, three characters each; the front end reads them with parseInt(…, 36)."""
+    def three(value):
+        if value is None:
+            return NONE
+        number = round(10_000 * value)
+        return DIGITS[number // 1296] + DIGITS[number // 36 % 36] + DIGITS[number % 36]
+
+    return "".join(map(three, values))
+
+
+class RunExplorer(Widget):
+    """Curves of recorded runs, all seeds of up to two methods. Used on the page of every recorded run.
+
+    Args:
+        runs: `Run` objects that are done. None: those that come with the module, but of the grid over tau and mu, which
+            `TwoKnobs` shows, only the recipe's own values.
+        data, labels, method, other: what is shown first; None takes FixMatch, or else the first there is. ``other`` is a
+            second method.
+
+    Raises:
+        FixMatchError: no runs.
+    """
+
+    module = "run_explorer"
+
+    def __init__(self, runs=None, data=None, labels=None, method=None, other=None):
+        from .. import runs as recorded
+
+        if runs is None:
+            runs = [run for run in recorded.list_runs() if run.done and not self._off_center(run)]
+        if not runs:
+            raise FixMatchError("There are no runs to show; give at least one, or None for the recorded ones.")
+        groups = {}
+        for run in runs:
+            name = (recorded.data_name(run.recipe.dataset), run.recipe.labels, variant(run.recipe), run.recipe.steps)
+            groups.setdefault(name, []).append(run)
+        order = sorted(groups, key=lambda g: (g[0], g[1] or 0, g[2] != "supervised", g[2] != "fixmatch", g[2], g[3]))
+        asked = ((0, data), (1, labels), (2, method or "fixmatch"))
+        first = max(order, key=lambda group: sum(group[k] == value for k, value in asked))
+        every = 1
+        while True:  # every second evaluation is left out until the page can carry them; the last one stays
+            sets = [self._set(*name, groups[name], every) for name in order]
+            state = {"sets": sets, "data": first[0], "labels": first[1], "method": first[2], "other": other or "",
+                     "axis": "steps", "at": max(len(s["steps"]) for s in sets) - 1, "hidden": ""}
+            if len(json.dumps(state, separators=(",", ":"))) < 0.97 * DATA_LIMIT or every > 64:
+                break
+            every += 1
+        super().__init__(state, f"runs={len(runs)}")
+
+    @staticmethod
+    def _off_center(run):
+        from ..recipes import recipe
+
+        base = recipe(run.recipe.dataset)
+        return "-grid-" in run.name and (run.recipe.tau, run.recipe.mu) != (base.tau, base.mu)
+
+    @staticmethod
+    def _set(data, labels, method, steps, runs, every):
+        metrics = runs[0].metrics
+        keep = list(range(len(metrics) - 1, -1, -every))[::-1]
+        rows = []
+        for run in sorted(runs, key=lambda run: run.recipe.seed):
+            seconds = run.metrics[-1].seconds
+            rows.append({
+                "seed": run.recipe.seed, "name": run.name, "seconds": round(seconds, 1),
+                "final": round(10_000 * statistics.median(m.test_accuracy for m in run.metrics[-20:])),
+                "time": packed([run.metrics[k].seconds / seconds for k in keep]),
+                **{curve: values for curve in CURVES
+                   if set(values := packed([getattr(run.metrics[k], curve) for k in keep])) != {"-"}}})
+        return {"data": data, "labels": labels, "method": method, "steps": [metrics[k].step for k in keep], "runs": rows}
+
+    def link(self, run_set):
+        """The address that shows one of the state's sets, from the same page."""
+        from urllib.parse import quote
+
+        wanted = {key: run_set[key] for key in ("data", "labels", "method")}
+        return f"#{self.id}?" + "&".join(f"{k}={quote(json.dumps(v, ensure_ascii=False))}" for k, v in wanted.items())
+
+    def fallback(self):
+        rows = "".join(
+            f"<tr><th>{escape(s['data'])}</th><td>{s['labels']}</td><td>{escape(s['method'])}</td>"
+            f"<td>{statistics.median(r['final'] for r in s['runs']) / 100:.1f} %</td><td>{len(s['runs'])}</td></tr>"
+            for s in self.state["sets"])
+        return ("<p>Test accuracy of the recorded runs, the median over the seeds of the medians of their last 20 "
+                "evaluations:</p><div class=\"fm-scroll\"><table><thead><tr><th>data</th><th>labels</th><th>method</th>"
+                f"<th>accuracy</th><th>runs</th></tr></thead><tbody>{rows}</tbody></table></div>")

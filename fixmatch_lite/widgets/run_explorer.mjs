@@ -1,0 +1,247 @@
+// The recorded runs: pick data, labels, one method or two, seeds; three curves against steps or minutes. Pointing at a
+// curve, or the slider, reads out one evaluation. Values come in ten-thousandths, three characters each, base 36.
+import { start, h, s, put, slider, select, median, percent, fixed, numbers, foot, fromLink, newId, KEYS } from "./kit.mjs";
+import { plot, axes, scale, label, nice, pointIn } from "./picture.mjs";
+
+const CURVES = [
+  ["test_accuracy", "test accuracy", "accuracy"],
+  ["mask_rate", "mask rate: share kept", "kept"],
+  ["pseudo_label_accuracy", "pseudo-label accuracy of the kept", "labeled"],
+];
+
+export const unpack = (text, count) =>
+  Array.from({ length: count }, (_, k) => {
+    const part = text ? text.slice(3 * k, 3 * k + 3) : "---";
+    return part === "---" ? null : parseInt(part, 36) / 10000;
+  });
+
+const STYLE = `
+.fm-widget .fm-seeds { flex: 1 1 100%; } .fm-widget .fm-seeds button { min-width: 40px; padding: .2rem .5rem; }
+.fm-widget .fm-read { min-height: 2.9em; font-size: .95em; } .fm-widget .fm-plot svg { touch-action: pan-y; }`;
+
+function render({ model, el }) {
+  const root = start(el),
+    get = (k) => model.get(k),
+    unique = (values) => [...new Set(values)];
+  const sets = get("sets").map((set) => ({
+    ...set,
+    runs: set.runs.map((run) => ({
+      ...run,
+      seconds: run.seconds,
+      time: unpack(run.time, set.steps.length).map((v) => v * run.seconds),
+      ...Object.fromEntries(CURVES.map(([name]) => [name, unpack(run[name], set.steps.length)])),
+    })),
+  }));
+  const LINKED = ["data", "labels", "method", "other", "axis", "at", "hidden"];
+  root.append(h("style", { text: STYLE }));
+  fromLink(root, model, LINKED);
+
+  const find = (method) => sets.find((t) => t.data === get("data") && t.labels === get("labels") && t.method === method);
+  const hidden = () => get("hidden").split(",").filter(Boolean);
+  const shown = (set) => (set ? set.runs.filter((run) => !hidden().includes(String(run.seed))) : []);
+  const both = () => unique([find(get("method")), find(get("other"))]).filter(Boolean);
+  const minutes = () => get("axis") === "minutes";
+  const where = (set, run, k) => (minutes() ? run.time[k] / 60 : set.steps[k]);
+
+  const boxes = h("div", { class: "fm-controls" }),
+    seeds = h("div", { class: "fm-buttons fm-seeds", role: "group", "aria-label": "Seeds shown" });
+  root.append(boxes);
+  // What can be chosen further right depends on what was chosen further left.
+  const fill = () => {
+    const here = sets.filter((t) => t.data === get("data")),
+      labels = unique(here.map((t) => t.labels));
+    if (!labels.includes(get("labels"))) model.set("labels", labels[0]);
+    const methods = here.filter((t) => t.labels === get("labels")).map((t) => t.method);
+    if (!methods.includes(get("method"))) model.set("method", methods.includes("fixmatch") ? "fixmatch" : methods[0]);
+    if (get("other") && !methods.includes(get("other"))) model.set("other", "");
+    const active = document.activeElement && boxes.contains(document.activeElement) ? document.activeElement.dataset.of : "";
+    const choice = (key, text, options) => {
+      const control = select(model, key, { label: text, options });
+      control.querySelector("select").dataset.of = key;
+      return control;
+    };
+    const named = (values) => values.map((v) => [v, String(v)]);
+    boxes.replaceChildren(
+      choice("data", "Data", named(unique(sets.map((t) => t.data)))),
+      choice("labels", "Labels", named(labels)),
+      choice("method", "Method", named(methods)),
+      choice("other", "Beside it (dashed)", [["", "none"], ...named(methods)]),
+      choice("axis", "Against", [
+        ["steps", "training steps"],
+        ["minutes", "minutes"],
+      ]),
+      seeds,
+    );
+    if (active) boxes.querySelector(`[data-of="${active}"]`).focus();
+    const numbersOf = unique(both().flatMap((t) => t.runs.map((r) => r.seed))).sort((a, b) => a - b);
+    seeds.replaceChildren(
+      h("span", { class: "fm-note", text: "Seeds:" }),
+      ...numbersOf.map((seed) =>
+        h("button", {
+          type: "button",
+          ...KEYS,
+          text: String(seed),
+          "aria-pressed": String(!hidden().includes(String(seed))),
+          "aria-label": `seed ${seed}`,
+          onclick: (event) => {
+            const out = new Set(hidden());
+            if (!out.delete(String(seed))) out.add(String(seed));
+            event.currentTarget.setAttribute("aria-pressed", String(!out.has(String(seed))));
+            put(model, "hidden", [...out].sort().join(","));
+          },
+        }),
+      ),
+    );
+  };
+
+  const out = numbers([
+    ["final", "test accuracy", "fm-accuracy"],
+    ["range", "over the seeds"],
+    ["other", "beside it"],
+    ["time", "a run took"],
+  ]);
+  const read = h("p", { class: "fm-read", role: "status" });
+  let pointed = null; // the run that the pointer is nearest to
+  const longest = () => Math.max(...sets.map((t) => t.steps.length));
+  const spot = (set) => Math.round((get("at") * (set.steps.length - 1)) / Math.max(1, longest() - 1));
+  const current = () => {
+    const set = find(get("method"));
+    return pointed || [set, shown(set)[0]];
+  };
+
+  const path = (points) =>
+    points.reduce((d, [a, b], k) => (b === null ? d : d + (k && points[k - 1][1] !== null ? "L" : "M") + a + " " + b), "");
+  const plots = CURVES.map(([name, title, color], k) => {
+    let scales = null;
+    const made = plot(root, k ? 140 : 210, (svg, W, H) => {
+      const some = both().flatMap((set) => shown(set).map((run) => [set, run]));
+      const left = 46,
+        edge = W - 12,
+        top = 30,
+        bottom = H - (k === 2 ? 36 : 20);
+      const end = Math.max(...some.map(([set, run]) => where(set, run, set.steps.length - 1)), minutes() ? 0.1 : 1);
+      const ends = some.map(([, run]) => (k ? run[name][run[name].length - 1] : run.final / 10000)).filter((v) => v !== null);
+      const least = name === "mask_rate" || !ends.length ? 0 : Math.max(0, Math.floor(10 * Math.min(...ends) - 0.8) / 10);
+      const x = scale(0, end, left, edge),
+        y = scale(least, 1, bottom, top);
+      const gap = [0.1, 0.2, 0.25, 0.5].find((g) => (1 - least) / g <= (k ? 2.5 : 4.5)) || 0.5,
+        ticks = [];
+      for (let t = 1; t >= least - 1e-9; t -= gap) ticks.push(+t.toFixed(2));
+      const mark = minutes() && end < 4 ? 10 ** Math.floor(Math.log10(end)) * (end / 10 ** Math.floor(Math.log10(end)) > 4 ? 2 : 1) : nice(end);
+      const xs = [];
+      for (let t = 0; t <= end * 1.0001; t += mark) xs.push(+t.toFixed(3));
+      svg.append(
+        axes({
+          x,
+          y,
+          xTicks: xs,
+          yTicks: ticks,
+          left,
+          right: edge,
+          top,
+          bottom,
+          yLabel: title,
+          xLabel: k === 2 ? (minutes() ? "minutes of training" : "training step") : null,
+          yFormat: (v) => percent(v),
+          xFormat: k === 2 ? (v) => v.toLocaleString("en") : () => "",
+        }),
+      );
+      const clip = newId();
+      svg.append(s("clipPath", { id: clip }, s("rect", { x: left, y: top - 3, width: edge - left + 3, height: bottom - top + 4 })));
+      for (const [set, run] of some) {
+        const points = run[name].map((v, i) => [x(where(set, run, i)).toFixed(1), v === null ? null : y(v).toFixed(1)]);
+        const dashed = set.method !== get("method");
+        svg.append(
+          s("path", {
+            d: path(points),
+            fill: "none",
+            "clip-path": `url(#${clip})`,
+            stroke: dashed ? "var(--fm-ink)" : `var(--fm-${color})`,
+            "stroke-dasharray": dashed ? "5 4" : null,
+            "stroke-width": pointed && pointed[1] === run ? 3 : 1.5,
+            opacity: pointed && pointed[1] !== run ? 0.45 : 0.85,
+          }),
+        );
+      }
+      const [set, run] = current();
+      if (run) {
+        const at = spot(set),
+          v = run[name][at];
+        const px = x(where(set, run, at));
+        svg.append(s("line", { x1: px, x2: px, y1: top, y2: bottom, stroke: "var(--fm-edge)" }));
+        if (v !== null && v >= least) svg.append(s("circle", { cx: px, cy: y(v), r: 4.5, fill: "var(--fm-ink)" }));
+      }
+      if (!some.some(([, r]) => r[name].some((v) => v !== null)))
+        svg.append(s("text", { x: (left + edge) / 2, y: (top + bottom) / 2, "text-anchor": "middle", class: "fm-halo", text: "uses no unlabeled images" }));
+      scales = [x, y];
+      const m = median(ends);
+      label(svg, `${title} against ${minutes() ? "minutes" : "steps"}, ${some.length} runs. Median at the end: ${percent(m, 1)}.`);
+    });
+    const point = (event) => {
+      const [px, py] = pointIn(made.svg, event),
+        [x, y] = scales;
+      let best = [Infinity];
+      for (const set of both())
+        for (const run of shown(set))
+          run[name].forEach((v, i) => {
+            const d = v === null ? Infinity : Math.hypot(x(where(set, run, i)) - px, (y(v) - py) / 2);
+            if (d < best[0]) best = [d, set, run, i];
+          });
+      if (best[0] === Infinity) return;
+      pointed = [best[1], best[2]];
+      put(model, "at", Math.round((best[3] * (longest() - 1)) / Math.max(1, best[1].steps.length - 1)));
+    };
+    made.svg.addEventListener("pointermove", point);
+    made.svg.addEventListener("pointerdown", point);
+    return made;
+  });
+
+  root.append(
+    read,
+    h("div", { class: "fm-controls fm-wide" },
+      slider(model, "at", { label: "Evaluation", min: 0, max: longest() - 1, step: 1, format: (v) => String(v + 1) })),
+    out.list,
+  );
+  const percents = (run, k) => CURVES.map(([name]) => percent(run[name][k], name === "test_accuracy" ? 2 : 1));
+  const refresh = foot(root, model, LINKED, () => ({
+    caption: "Every run shown, at the end",
+    head: ["run", "accuracy (median of 20)", "last", "mask rate", "pseudo-label accuracy", "minutes"],
+    rows: both().flatMap((set) =>
+      shown(set).map((r) => [
+        r.name,
+        percent(r.final / 10000, 2),
+        ...percents(r, set.steps.length - 1),
+        fixed(r.seconds / 60, 1),
+      ]),
+    ),
+  }));
+  const update = () => {
+    const [set, run] = current(),
+      finals = shown(find(get("method"))).map((r) => r.final / 10000),
+      beside = get("other") ? shown(find(get("other"))).map((r) => r.final / 10000) : [];
+    out.set({
+      final: percent(median(finals), 1),
+      range: finals.length ? `${percent(Math.min(...finals), 1)} to ${percent(Math.max(...finals), 1)} (${finals.length})` : "–",
+      other: percent(median(beside), 1),
+      time: run ? `${fixed(run.seconds / 60, 1)} min` : "–",
+    });
+    if (run) {
+      const k = spot(set),
+        told = percents(run, k).map((v, i) => (v === "–" ? "" : `, ${["test accuracy", "mask rate", "pseudo-label accuracy"][i]} ${v}`));
+      const at = `step ${set.steps[k].toLocaleString("en")}, minute ${fixed(run.time[k] / 60, 2)}`;
+      read.textContent = `${set.method}, seed ${run.seed}, ${at}${told.join("")}.`;
+    } else read.textContent = "No seed is shown.";
+    plots.forEach((p) => p.redraw());
+    refresh();
+  };
+  for (const key of LINKED)
+    model.on(`change:${key}`, () => {
+      if (key !== "at") pointed = null;
+      if (["data", "labels", "method", "other"].includes(key)) fill();
+      update();
+    });
+  fill();
+  update();
+}
+
+export default { render };
