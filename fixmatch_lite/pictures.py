@@ -23,12 +23,13 @@ log = logging.getLogger("fixmatch_lite")
 SMALL = 64 * 64  # pixels; smaller images are kept when first opened, opening costs more than decoding
 
 
-def read_pictures(paths, shape):
+def read_pictures(paths, shape, fit=None):
     """Some pictures as `load_folder` would bring them in.
 
     Args:
         paths: the files.
         shape: ``(C, H, W)``.
+        fit: brings a picture to a height and a width; None covers them and crops around the center.
 
     Returns:
         uint8 ``(N, C, H, W)``, and for each a reason where it cannot be read (it is black then), else None.
@@ -40,7 +41,7 @@ def read_pictures(paths, shape):
         if isinstance(picture, Unreadable):
             reasons[k] = str(picture)
             continue
-        picture = _fit(picture, height, width)
+        picture = (fit or _fit)(picture, height, width)
         array = np.asarray(picture.convert("L") if channels == 1 else picture)
         pixels[k] = array.reshape(height, width, channels).transpose(2, 0, 1)
     return torch.from_numpy(pixels), reasons

@@ -86,11 +86,12 @@ def _read(path, side, seeds):
     picture = open_picture(path, cover=2 * side)
     if isinstance(picture, Unreadable):
         raise FixMatchError(f"The image {path} cannot be read: {picture}. Replace it, or take it out of the folder.")
-    views = [_middle(picture, side) if seed is None else _cut(picture, side, random.Random(seed)) for seed in seeds]
+    views = [middle(picture, side) if seed is None else _cut(picture, side, random.Random(seed)) for seed in seeds]
     return torch.from_numpy(np.stack([np.asarray(view) for view in views])).permute(0, 3, 1, 2)
 
 
-def _middle(picture, side):
+def middle(picture, side, _=None):
+    """The middle of a picture, brought to the side: what an evaluation sees."""
     width, height = picture.size
     across = CENTER * min(width, height)
     box = ((width - across) / 2, (height - across) / 2, (width + across) / 2, (height + across) / 2)

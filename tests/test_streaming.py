@@ -7,7 +7,7 @@ from PIL import Image
 
 import fixmatch_lite as fm
 from fixmatch_lite.models import ResNet50
-from fixmatch_lite.streaming import Pictures, _cut, _middle
+from fixmatch_lite.streaming import Pictures, _cut, middle
 from fixmatch_lite.training import learning_rate
 from test_cli import program, refused
 
@@ -74,8 +74,8 @@ def test_weak_view_is_a_part_of_the_picture_in_the_usual_ranges():
         shapes.append(abs(across) / down)
     assert 0.06 < min(shares) < 0.12 and 0.8 < max(shares) <= 1.05 and 0.35 < np.mean(shares) < 0.6
     assert 0.7 < min(shapes) < 0.8 and 1.25 < max(shapes) < 1.42 and 150 < mirrored < 250
-    middle = np.asarray(_middle(picture, 32)).astype(float)
-    assert middle[:, :, 0].mean() == pytest.approx(99.5, abs=1) and middle[:, :, 1].mean() == pytest.approx(79.5, abs=1)
+    seen = np.asarray(middle(picture, 32)).astype(float)
+    assert seen[:, :, 0].mean() == pytest.approx(99.5, abs=1) and seen[:, :, 1].mean() == pytest.approx(79.5, abs=1)
 
 
 def test_T33_resumed_run_over_streamed_pictures_is_the_same(imagenet, tmp_path):
@@ -135,6 +135,25 @@ def test_imagenet_trains_from_the_command_line(imagenet, tmp_path):
     assert fm.runs.load(tmp_path / "run").recipe.net == "resnet50"
     code, out, err = program("evaluate", tmp_path / "run", "--device", "cpu", cwd=tmp_path)
     assert code == 0 and "(as recorded)" in out, err
+
+
+def test_pictures_are_labeled_as_they_are_evaluated(imagenet, tmp_path):
+    from fixmatch_lite.predicting import label_pictures
+    from fixmatch_lite.training import evaluate
+
+    data = load(imagenet)
+    list(fm.runs.record(tmp_path / "run", small(), data, device="cpu"))
+    run = fm.runs.load(tmp_path / "run")
+    told = {path: kind for path, kind, *_ in label_pictures(run, imagenet / "val", device="cpu")}
+    assert len(told) == 12
+    right = sum(path.split("/")[0] == kind for path, kind in told.items())
+    assert right / 12 == evaluate(run.model(), data.x_test, data.y_test) == run.metrics[-1].test_accuracy
+    images = data.x_test.decoded()
+    sure = {path: confidence for path, _, confidence in label_pictures(run, imagenet / "val", device="cpu")}
+    with torch.no_grad():
+        expected = run.model()(fm.augment.to_float(images)).softmax(1).max(1).values
+    by_name = [sure[path.relative_to(imagenet / "val").as_posix()] for path in data.x_test.paths]
+    assert by_name == pytest.approx(expected.tolist(), abs=1e-5)
 
 
 def test_imagenet_that_is_not_there_gets_one_sentence(imagenet, tmp_path):
