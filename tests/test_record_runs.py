@@ -159,6 +159,53 @@ def test_moves_to_another_disk_whole_or_not_at_all(tmp_path, monkeypatch):
     assert [p.name for p in target.parent.iterdir()] == ["run"]
 
 
+BARE = """
+import runpy, sys
+sys.modules.update(dict.fromkeys({missing!r}))  # as if they were not installed
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+MISSING = {"sklearn", "scipy", "pandas", "matplotlib", "seaborn", "ipywidgets", "anywidget", "traitlets", "typer",
+           "safetensors", "safetensors.torch", "fixmatch_lite.cli"}
+
+
+def test_a_bare_image_is_enough(tmp_path):
+    """torch, torchvision, numpy, tqdm, and what these bring; the data from an archive, and no network."""
+    import io
+    import tarfile
+
+    import numpy as np
+    from PIL import Image
+
+    draw = np.random.default_rng(0)
+    with tarfile.open(tmp_path / "cifar10-jpeg.tar.xz", "w:xz") as archive:
+        for part in ("train", "test"):
+            for name in ("cat", "dog"):
+                for k in range(6):
+                    file = io.BytesIO()
+                    Image.fromarray(draw.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(file, "JPEG")
+                    member = tarfile.TarInfo(f"{part}/{name}/{k:04}.jpg")
+                    member.size = len(file.getvalue())
+                    archive.addfile(member, io.BytesIO(file.getvalue()))
+    (tmp_path / "WANTED.toml").write_text("""
+[[wanted]]
+name = "small-seed{seed}"
+device = "cuda"
+minutes = 1
+weights_for = ""
+recipe = { dataset = "cifar10-jpeg", labels = 4, steps = 4, eval_every = 2, batch_size = 4, mu = 2, depth = 10 }
+over = { seed = [0] }
+""")
+    words = command(tmp_path, "--any-device", "--root", tmp_path)
+    bare = [words[0], "-c", BARE.format(missing=MISSING), *words[1:]]
+    told = subprocess.run(command(tmp_path, "--any-device"), capture_output=True, text=True, check=True).stdout
+    assert "left out, since --root does not say" in told
+    done = subprocess.run(bare, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    run = fm.runs.load(tmp_path / "recorded" / "small-seed0")
+    assert run.done and len(run.confidence) == 2 and run.model() is not None
+
+
 @pytest.mark.parametrize("change", [("seed{seed}", ""), ("{tau}", "{nothing}")])
 def test_a_list_with_a_name_twice_or_not_filled_in_is_refused(place, change):
     (place / "WANTED.toml").write_text(LIST.replace(*change))

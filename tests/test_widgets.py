@@ -67,6 +67,21 @@ def explored():
     return runs
 
 
+class Judged:
+    """A run with made-up histograms of confidence."""
+
+    def __init__(self, seed):
+        random = np.random.RandomState(seed)
+        self.name = f"judged-{seed}"
+        self.confidence = [{"step": 100 * k, "right": random.poisson(0.2 * k * np.linspace(0, 9, 100)).tolist(),
+                            "wrong": random.poisson(1, 100).tolist(), "predicted": [0], "predicted_right": [0]}
+                           for k in range(1, 11)]
+
+
+def judged():
+    return [Judged(0), Judged(1)]
+
+
 QUIZ = [{"question": "What is `mask`?", "options": [
     {"text": "1 where the confidence reaches τ", "right": True, "why": "The indicator."},
     {"text": "The </script><!-- views", "right": False, "why": "No."}]},
@@ -83,6 +98,7 @@ def one_of_each():
         "LineFit": widgets.LineFit(table.Hours, table.Scores, fm.study_hours.split(1).labeled_rows),
         "SelfTrainingStepper": widgets.SelfTrainingStepper.record(split.x, split.y, split.u, split.u_true, runs),
         "TwoKnobs": widgets.TwoKnobs(some_runs(), baseline=[0.7, 0.8, 0.75]),
+        "ConfidenceHistory": widgets.ConfidenceHistory(judged()),
         "RunExplorer": widgets.RunExplorer(explored(), labels=40, method="fixmatch", other="supervised"),
         "Guess": widgets.Guess("Better?", ["yes", "no"], key="choice"),
         "GuessNumber": widgets.Guess("How many?", key="number", low=0, high=100, step=1, unit="%"),
@@ -119,7 +135,7 @@ def test_a_widget_is_short_as_text_and_whole_as_html(each):
 
 def test_every_front_end_is_one_module_when_bundled():
     files = {path.stem for path in FOLDER.glob("*.mjs")}
-    entries = {c.module for c in (widgets.Guess, widgets.LineFit, widgets.LossCalculator, widgets.Playground, widgets.Quiz,
+    entries = {c.module for c in (widgets.ConfidenceHistory, widgets.Guess, widgets.LineFit, widgets.LossCalculator, widgets.Playground, widgets.Quiz,
                                   widgets.RunExplorer, widgets.SelfTrainingStepper, widgets.Threshold, widgets.TwoKnobs)}
     assert entries <= files
     for name in entries:
@@ -453,6 +469,45 @@ def test_two_knobs_shows_the_recorded_medians(show):
 
 
 @pytest.mark.browser
+def test_confidence_history_counts_what_the_histograms_hold(show):
+    runs = judged()
+    page = show(widgets.ConfidenceHistory(runs, tau=0.95))
+
+    def same(run, moment, tau):
+        found = runs[run].confidence[moment]
+        good, bad = (sum(found[name][round(100 * tau):]) for name in ("right", "wrong"))
+        total = sum(found["right"]) + sum(found["wrong"])
+        assert value(page, "kept") == f"{good + bad} of {total} ({100 * (good + bad) / total:.0f} %)"
+        assert int(number(value(page, "wrong among"))) == bad
+        assert int(number(value(page, "right but dropped"))) == sum(found["right"]) - good
+        assert number(value(page, "right of all")) == pytest.approx(100 * sum(found["right"]) / total, abs=0.051)
+        text = page.locator("svg[role=img]").first.get_attribute("aria-label")
+        assert f"After step {found['step']}, a threshold of {tau:.2f} keeps {good + bad} of {total}" in text
+
+    same(0, 0, 0.95)
+    page.get_by_role("slider", name="After training step").focus()
+    page.keyboard.press("End")
+    same(0, 9, 0.95)
+    page.get_by_role("slider", name="Threshold").focus()
+    page.keyboard.press("ArrowLeft")
+    same(0, 9, 0.94)
+    page.keyboard.press("Home")
+    same(0, 9, 0.0)
+    page.get_by_label("Run", exact=True).select_option("judged-1")
+    same(1, 9, 0.0)
+    page.get_by_text("Show the numbers").click()
+    page.locator("details[open] table").wait_for(state="visible")
+    assert page.locator("details table tbody tr").count() == 10
+
+
+def test_confidence_history_needs_histograms():
+    run = judged()[0]
+    run.confidence = []
+    with pytest.raises(fm.FixMatchError, match="no histograms"):
+        widgets.ConfidenceHistory([run])
+
+
+@pytest.mark.browser
 def test_run_explorer_shows_the_rows_that_were_recorded(show):
     runs = explored()
     widget = widgets.RunExplorer(runs, labels=40, method="fixmatch", other="supervised")
@@ -496,6 +551,7 @@ def test_run_explorer_shows_the_rows_that_were_recorded(show):
     reads(runs[3], 1)
     assert page.get_by_text("uses no unlabeled images").count() == 2
     page.get_by_text("Show the numbers").click()
+    page.locator("details[open] table").wait_for(state="visible")
     rows = page.locator("details table tbody tr").all_inner_texts()
     assert [row.split()[0] for row in rows] == names("digits-40-supervised")
     for row, run in zip(rows, runs[3:6]):

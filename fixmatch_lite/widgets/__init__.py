@@ -4,11 +4,11 @@ Each shows itself when it is the last expression of a cell. Nothing is fetched f
 """
 
 from .base import Widget, bundle
-from .curves import Threshold, TwoKnobs
+from .curves import ConfidenceHistory, Threshold, TwoKnobs
 from .explorer import RunExplorer
 from .questions import Guess, Quiz
 from .students import LineFit, SelfTrainingStepper
 from .training import LossCalculator, Playground
 
-__all__ = ["Guess", "LineFit", "LossCalculator", "Playground", "Quiz", "RunExplorer", "SelfTrainingStepper",
-           "Threshold", "TwoKnobs", "Widget", "bundle"]
+__all__ = ["ConfidenceHistory", "Guess", "LineFit", "LossCalculator", "Playground", "Quiz", "RunExplorer",
+           "SelfTrainingStepper", "Threshold", "TwoKnobs", "Widget", "bundle"]

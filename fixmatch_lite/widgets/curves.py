@@ -53,6 +53,43 @@ class Threshold(Widget):
         return svg(640, 180, bars, f"Histogram of {n} confidences. {text}") + f"<p>{escape(text)}</p>"
 
 
+class ConfidenceHistory(Widget):
+    """How sure a net was of the unlabeled images, through a whole run, and what a threshold would have kept. Used in
+    chapter 4.
+
+    Args:
+        runs: `Run` objects, or names of runs that come with the module, with histograms of confidence (see `confidence`);
+            a dictionary gives each a name of your own.
+        tau: where the slider starts.
+
+    Raises:
+        FixMatchError: a run has no histograms.
+    """
+
+    module = "confidence_history"
+
+    def __init__(self, runs, tau=0.95):
+        from .. import runs as recorded
+
+        named = runs if isinstance(runs, dict) else {getattr(run, "name", run): run for run in runs}
+        runs = {name: recorded.load(run) if isinstance(run, str) else run for name, run in named.items()}
+        rows = [{"name": name, "moments": [{k: found[k] for k in ("step", "right", "wrong")}
+                                           for found in run.confidence]} for name, run in runs.items()]
+        if not rows or not all(row["moments"] for row in rows):
+            raise FixMatchError("There are no histograms of confidence to show; record the runs anew.")
+        super().__init__({"runs": rows, "run": 0, "moment": 0, "tau": float(tau)}, f"runs={len(rows)}, tau={tau}")
+
+    def fallback(self):
+        rows, tau = "", self.state["tau"]
+        for found in self.state["runs"][0]["moments"]:
+            good, bad = (sum(found[name][round(100 * tau):]) for name in ("right", "wrong"))
+            total = sum(found["right"]) + sum(found["wrong"])
+            rows += (f"<tr><th>{found['step']:,}</th><td>{(good + bad) / total:.0%}</td>"
+                     f"<td>{bad / max(1, good + bad):.1%}</td></tr>")
+        return (f"<p>What a threshold of {tau} keeps through training, {escape(self.state['runs'][0]['name'])}:</p><table>"
+                f"<thead><tr><th>step</th><th>kept</th><th>wrong among them</th></tr></thead><tbody>{rows}</tbody></table>")
+
+
 def recorded_grid():
     """The grid of runs over tau and mu that comes with the module, in the form `TwoKnobs` takes, and its baseline.
 
