@@ -16,6 +16,13 @@ from .errors import FixMatchError
 from .labeled import OWN_SPLIT, SPLITS, check_seed, draw_labeled, labeled_hash, read_labeled
 
 DATASETS = ("digits", "cifar10", "cifar10-jpeg", "cifar100", "svhn", "stl10", "imagenet", "folder")
+_TITLES = {"cifar10": "CIFAR-10", "cifar10-jpeg": "CIFAR-10 (JPEG)", "cifar100": "CIFAR-100", "svhn": "SVHN",
+           "stl10": "STL-10", "imagenet": "ImageNet"}
+
+
+def data_title(name):
+    """A data set's name as people write it."""
+    return _TITLES.get(name, name)
 
 
 @dataclass(frozen=True)

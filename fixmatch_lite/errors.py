@@ -3,3 +3,7 @@
 
 class FixMatchError(ValueError):
     """Something the user can mend: one clear sentence that ends with what to do."""
+
+
+class Diverged(FixMatchError):
+    """A loss stopped being finite."""

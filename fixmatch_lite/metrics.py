@@ -10,7 +10,7 @@ import torch
 
 from . import distributed
 from .augment import to_float
-from .errors import FixMatchError
+from .errors import Diverged
 
 
 @dataclass(frozen=True)
@@ -75,12 +75,12 @@ class Tally:
         """The sums as fields of `Metrics`, and the number of steps. The one place where the host waits.
 
         Raises:
-            FixMatchError: a loss was not finite.
+            Diverged: a loss was not finite.
         """
         sums = distributed.mean_(self._sums)  # of the processes' shares
         (steps, *losses, judged), per_class = (part.tolist() for part in sums.tensor_split([5]))
         if not all(math.isfinite(value) for value in losses):
-            raise FixMatchError(
+            raise Diverged(
                 f"The loss stopped being finite before step {step}; try a smaller lr (it is {recipe.lr}), "
                 "precision='float32', or look for broken images. The last checkpoint, if any, is from before that.")
         names = ("loss", "loss_supervised", "loss_unsupervised")

@@ -7,6 +7,7 @@ tensors may have parts beside it, see `tensor_files`. Taught in: chapter 4.
 """
 
 import json
+import math
 import platform
 import statistics
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import torch
 from . import distributed
 from .checkpoints import read_checkpoint
 from .confidence import histogram, is_moment
+from .data import data_title
 from .errors import FixMatchError
 from .files import append_line, make_folder, write_atomically
 from .models import make_net
@@ -46,6 +48,11 @@ class Run:
     @property
     def done(self):
         return bool(self.metrics) and self.metrics[-1].step >= self.recipe.steps
+
+    @property
+    def failed(self):
+        """Why the run broke off for good, in a sentence; None where it did not."""
+        return self.provenance.get("failed")
 
     @property
     def confidence(self):
@@ -231,24 +238,21 @@ def compare(runs):
 
 
 def table(folder=None, prefix=""):
-    """All runs of `list_runs` as a pandas table, one row a run: what was trained, on what, and what it came to."""
+    """All runs of `list_runs` as a pandas table, one row a run: what was trained, on what, what it came to (the accuracy as
+    by `summarize`), and why, where it broke off."""
     import pandas
 
     rows = []
+    nothing = dict.fromkeys(("test_accuracy", "evaluations", "mask_rate", "pseudo_label_accuracy", "seconds"), math.nan)
     for run in list_runs(folder, prefix):
-        recipe, told = run.recipe, summarize(run)
+        step = run.metrics[-1].step if run.metrics else 0
+        recipe, told = run.recipe, {**nothing, "step": step} if run.failed or not run.metrics else summarize(run)
         rows.append({
-            "name": run.name, "data": data_name(recipe.dataset), "labels": recipe.labels, "method": recipe.method,
+            "name": run.name, "data": data_title(recipe.dataset), "labels": recipe.labels, "method": recipe.method,
             "label_seed": recipe.label_seed, "steps": told["step"], "of": recipe.steps,
             "test_accuracy": told["test_accuracy"], "evaluations": told["evaluations"],
             "mask_rate": told["mask_rate"], "pseudo_label_accuracy": told["pseudo_label_accuracy"],
             "minutes": told["seconds"] / 60, "device": run.provenance["device"], "weights": (run.path / WEIGHTS).exists(),
+            "failed": run.failed,
         })
     return pandas.DataFrame(rows)
-
-
-def data_name(dataset):
-    """A data set's name as people write it."""
-    names = {"cifar10": "CIFAR-10", "cifar10-jpeg": "CIFAR-10 (JPEG)", "cifar100": "CIFAR-100", "svhn": "SVHN",
-             "stl10": "STL-10", "imagenet": "ImageNet"}
-    return names.get(dataset, dataset)

@@ -145,3 +145,33 @@ def test_right_answers_of_chapter_3(name, answer, capsys):
 def test_tempting_answers_of_chapter_3_are_told_apart(name, answer, hint, capsys):
     text = said(capsys, f"fixmatch.{name}", answer)
     assert text.startswith("Not yet. ") and hint in text, text
+
+
+# ------------------------------------------------------------------------------------------- chapter 5, answer by answer
+
+def lazy(net, images):
+    net(images).sum().backward()
+    return [name for name, p in net.named_parameters() if p.grad is None]
+
+
+RIGHT_5 = {"rate": [0.03 * 0.7730], "seen": [64 * 2**20 / 40, 1.68e6], "undecayed": [5658], "decay": [0.9908],
+           "without_gradient": [lazy, lambda *given: set(lazy(*given))]}
+TEMPTING_5 = {
+    "rate": [(0.015, "straight line"), (0.0212, "full circle"), (0.773, "the factor")],
+    "seen": [(64 * 2**20, "all 40 together"), (7 * 64 * 2**20 / 40, "mu counts")],
+    "undecayed": [(1_469_642 - 5658, "the decayed ones"), (0.385, "share")],
+    "decay": [(0.999, "Too slow"), (0.9, "a larger one"), (1.0, "between 0 and 1")],
+    "without_gradient": [(lambda *given: [], "with dead parts it misses"),
+                         (lambda *given: [*lazy(*given), "stem.weight"], "names stem.weight")],
+}
+
+
+@pytest.mark.parametrize("name,answer", [(name, answer) for name in RIGHT_5 for answer in RIGHT_5[name]])
+def test_right_answers_of_chapter_5(name, answer, capsys):
+    assert said(capsys, f"recipe.{name}", answer).startswith("Right")
+
+
+@pytest.mark.parametrize("name,answer,hint", [(name, *pair) for name in TEMPTING_5 for pair in TEMPTING_5[name]])
+def test_tempting_answers_of_chapter_5_are_told_apart(name, answer, hint, capsys):
+    text = said(capsys, f"recipe.{name}", answer)
+    assert text.startswith("Not yet. ") and hint in text, text

@@ -119,6 +119,16 @@ def test_stopped_at_any_moment_it_goes_on_and_ends_as_if_never_stopped(place):
     assert (mine / "confidence.jsonl").read_text() == (its / "confidence.jsonl").read_text()
 
 
+def test_a_run_that_diverges_is_recorded_too(place):
+    text = LIST.replace("mu = 1 }", "mu = 1, lr = 1e6, precision = 'float32' }").replace("steps = 6", "steps = 60")
+    (place / "WANTED.toml").write_text(text)
+    assert "The loss stopped being finite before step" in record(place, "--only", NAMES[1])
+    run = fm.runs.load(place / "recorded" / NAMES[1])
+    assert "stopped being finite" in run.failed and not run.done
+    assert not [p for p in run.path.iterdir() if "safetensors" in p.name]
+    assert "done" in record(place, "--list", "--only", NAMES[1]) and record(place, "--only", NAMES[1]) == ""
+
+
 def test_told_to_stop_it_takes_its_processes_along(place):
     (place / "WANTED.toml").write_text(LIST.replace("steps = 6", "steps = 100000"))
     process = subprocess.Popen(command(place, "--processes", "2"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

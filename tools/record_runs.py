@@ -83,25 +83,43 @@ def state(name, options):
 def do(name, values, entry, data, options, until):
     """Train one run until it is done or the time is up; True if it is done."""
     import fixmatch_lite as fm
+    from fixmatch_lite.errors import Diverged
+    from fixmatch_lite.tensor_files import remove_tensors
 
     folder, recipe = options.unfinished / name, recipe_of(values)
     if not (folder / "weights.safetensors").exists():
         if not (folder / "checkpoint.safetensors").exists():  # stopped before its first evaluation: begin again
             (folder / "recipe.json").unlink(missing_ok=True)
         recording = fm.runs.record(folder, recipe, data, device=options.device, resume=True, compile=options.compile)
-        for metrics in recording:
-            if time.time() > until and metrics.step < recipe.steps:
-                recording.close()
-                print(f"{name}: step {metrics.step} of {recipe.steps}, to be gone on with", flush=True)
-                return False
+        try:
+            for metrics in recording:
+                if time.time() > until and metrics.step < recipe.steps:
+                    recording.close()
+                    print(f"{name}: step {metrics.step} of {recipe.steps}, to be gone on with", flush=True)
+                    return False
+        except Diverged as error:  # a result like any other
+            describe(folder, failed=str(error))
     wants = entry.get("weights_for")
     keep_weights(folder, wants is not None and wants in name, recipe, data, options)
     for left_over in (*folder.glob("*.part"), folder / "lock"):
         left_over.unlink(missing_ok=True)
+    remove_tensors(folder / "checkpoint.safetensors")
     move(folder, options.recorded / name)
-    told = fm.runs.summarize(fm.runs.load(options.recorded / name))
+    run = fm.runs.load(options.recorded / name)
+    if run.failed:
+        print(f"{name}: {run.failed}", flush=True)
+        return True
+    told = fm.runs.summarize(run)
     print(f"{name}: {told['test_accuracy']:.2%} (last {told['final']:.2%}), {told['seconds'] / 60:.1f} minutes", flush=True)
     return True
+
+
+def describe(folder, **more):
+    """Add to what a run's description says."""
+    from fixmatch_lite.files import write_atomically
+
+    described = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
+    write_atomically(folder / "recipe.json", json.dumps({**described, **more}, indent=1) + "\n")
 
 
 def move(folder, target):
@@ -118,11 +136,10 @@ def move(folder, target):
 def keep_weights(folder, keep, recipe, data, options):
     """Drop the weights, or bring the kernels to half precision if the accuracy stays the same to the third digit."""
     import fixmatch_lite as fm
-    from fixmatch_lite.files import write_atomically
     from fixmatch_lite.tensor_files import read_tensors, remove_tensors, write_tensors
 
     path = folder / "weights.safetensors"
-    if not keep:
+    if not keep or not path.exists():
         remove_tensors(path)
         return
     run, device = fm.runs.load(folder), fm.choose_device(options.device)
@@ -132,13 +149,11 @@ def keep_weights(folder, keep, recipe, data, options):
     model.load_state_dict(halved)
     on_device, dtype = data.to(device), fm.training.autocast_dtype(device, recipe.precision)
     accuracy = fm.training.evaluate(model.to(device), on_device.x_test, on_device.y_test, dtype=dtype)
-    described_run = json.loads((folder / "recipe.json").read_text())
     if abs(accuracy - run.metrics[-1].test_accuracy) < 0.0005:
-        described_run["weights"] = {"kernels": "float16", "test_accuracy": accuracy}
+        describe(folder, weights={"kernels": "float16", "test_accuracy": accuracy})
         write_tensors(path, halved, described)
     else:
-        described_run["weights"] = {"kernels": "float32", "test_accuracy": run.metrics[-1].test_accuracy}
-    write_atomically(folder / "recipe.json", json.dumps(described_run, indent=1) + "\n")
+        describe(folder, weights={"kernels": "float32", "test_accuracy": run.metrics[-1].test_accuracy})
 
 
 def work(options, until):

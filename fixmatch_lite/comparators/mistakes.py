@@ -1,7 +1,7 @@
 """Mistakes that are easily made and hardly seen: FixMatch with one thing wrong, so that its price can be measured.
 
-They exist to be compared with, not to be used. What is only a wrong value needs no code; see runs/WANTED.toml for all
-eleven. Taught in: chapter 4.
+They exist to be compared with, not to be used. What is only a wrong value needs no code: runs/WANTED.toml has the recipes
+of all eleven. Taught in: chapter 5.
 """
 
 import torch
@@ -11,6 +11,21 @@ from ..augment import RandAugment, apply_each
 from ..losses import Loss
 from ..methods import Consistency
 from ..policies import FixMatch
+
+# Each by the name of its recorded runs, ``digits-mistake-<name>-seed0`` and so on.
+MISTAKES = {
+    "weak_only": "no strong view: the second view is as weak as the first",
+    "one_draw": "one draw of operations for the whole batch",
+    "flip": "pictures mirrored whose class a mirror changes",
+    "leak": "a soft pseudo-label, and the gradient flows through it",
+    "kept_mean": "the mean runs over the kept pictures only",
+    "apart": "labeled, weak and strong views normalized apart",
+    "frozen": "the net stays in evaluation mode after the first evaluation",
+    "dead_net": "a norm and an activation that lead nowhere, as in most ports",
+    "slow_average": "the moving average of a run of a million steps: decay 0.999",
+    "slow_statistics": "the running statistics of such a run: momentum 0.001",
+    "no_decay": "no weight decay",
+}
 
 
 class Mistaken(Consistency):
@@ -22,7 +37,7 @@ class Mistaken(Consistency):
             labeled, weak and strong images pass the net one after another, so that each part is normalized by its own
             statistics; "frozen", after the first evaluation the net stays in evaluation mode.
 
-    Source of what is right: Sohn et al. 2020, Algorithm 1 and the released code. Taught in: chapter 4.
+    Source of what is right: Sohn et al. 2020, Algorithm 1 and the released code. Taught in: chapter 5.
     """
 
     forwards = ("joint",)
@@ -51,7 +66,7 @@ class OneDraw(RandAugment):
     """RandAugment with one draw for a whole batch: every image gets the same operations at the same strength.
 
     Many ports to the GPU do so, since it is the easy way. Source of what is right: Cubuk et al. 2020. Taught in:
-    chapter 4.
+    chapter 5.
     """
 
     def __init__(self, recipe):

@@ -3,6 +3,7 @@
 import json
 import statistics
 
+from ..data import data_title
 from ..errors import FixMatchError
 from .base import DATA_LIMIT, Widget, escape
 
@@ -57,7 +58,7 @@ class RunExplorer(Widget):
             raise FixMatchError("There are no runs to show; give at least one, or None for the recorded ones.")
         groups = {}
         for run in runs:
-            name = (recorded.data_name(run.recipe.dataset), run.recipe.labels, variant(run.recipe), run.recipe.steps)
+            name = (data_title(run.recipe.dataset), run.recipe.labels, variant(run.recipe), run.recipe.steps)
             groups.setdefault(name, []).append(run)
         order = sorted(groups, key=lambda g: (g[0], g[1] or 0, g[2] != "supervised", g[2] != "fixmatch", g[2], g[3]))
         asked = ((0, data), (1, labels), (2, method or "fixmatch"))

@@ -1,0 +1,117 @@
+"""Checkers of chapter 5 (The recipe nobody reads). Every truth is computed here, from recipes and recorded runs."""
+
+import math
+import statistics
+
+import torch
+
+from .. import runs
+from ..comparators.mistakes import MISTAKES
+from ..models import WideResNet, decayed_and_not
+from ..recipes import recipe
+from ..training import learning_rate
+
+
+def _near(answer, truth, tolerance):
+    return abs(float(answer) - truth) <= tolerance
+
+
+def rate(answer):
+    """The learning rate of the CIFAR-10 recipe in the middle of the run.
+
+    Hint: lr * cos(7 pi k / (16 K)) with k / K = 1/2.
+    """
+    r = recipe("cifar10")
+    truth = learning_rate(r, r.steps // 2)
+    if _near(answer, truth, 2e-4):
+        return None
+    if _near(answer, r.lr / 2, 2e-4):
+        return "That is half of the rate at the start: a straight line. The cosine falls slowly at first."
+    if _near(answer, r.lr * math.cos(math.pi / 4), 2e-4):
+        return "That is a quarter of a full circle; here the whole run is 7/16 of a half circle."
+    if _near(answer, math.cos(7 * math.pi / 32), 2e-3):
+        return "That is the factor. Multiply by the rate at the start."
+    return "Put k / K = 1/2 into lr * cos(7 pi k / (16 K)); the rate at the start is fm.recipe('cifar10').lr."
+
+
+def seen(answer):
+    """How often, on average, one of 40 labeled images passes through the net in the paper's run.
+
+    Hint: batch_size labeled images a step, steps steps, shared by 40 images.
+    """
+    r = recipe("cifar10")
+    truth = r.batch_size * r.steps / 40
+    if _near(answer, truth, 0.005 * truth):
+        return None
+    if _near(answer, r.batch_size * r.steps, 0.005 * truth):
+        return "That is for all 40 together."
+    if _near(answer, truth * r.mu, 0.005 * truth * r.mu):
+        return "mu counts unlabeled images; a step has batch_size labeled ones."
+    return "Labeled images a step, times steps, divided by 40."
+
+
+def undecayed(answer):
+    """How many of the 1,469,642 parameters of Wide ResNet-28-2 are not decayed.
+
+    Hint: those of parameters with one dimension: biases, and the scale and shift of every batch norm.
+    """
+    decayed, plain = (sum(p.numel() for p in group) for group in decayed_and_not(WideResNet()))
+    if _near(answer, plain, 0.5):
+        return None
+    if _near(answer, decayed, 0.5):
+        return "Those are the decayed ones."
+    if _near(answer, 100 * plain / (plain + decayed), 0.1) or _near(answer, plain / (plain + decayed), 0.001):
+        return "That is their share. How many are they?"
+    return "Add up p.numel() over net.parameters() with p.ndim == 1."
+
+
+def decay(answer):
+    """The largest decay with which an average has less than 1 % of its start left after 500 steps.
+
+    Hint: after n steps decay ** n of the start is left; solve decay ** 500 = 0.01.
+    """
+    truth = 0.01 ** (1 / 500)
+    if _near(answer, truth, 2e-4):
+        return None
+    if float(answer) >= 1 or float(answer) <= 0:
+        return "A decay lies between 0 and 1."
+    left = float(answer) ** 500
+    if float(answer) > truth:
+        return f"Too slow: with that decay {left:.1%} of the start are left after 500 steps."
+    return f"It works, and a larger one does too: with that decay only {left:.2%} are left."
+
+
+def without_gradient(answer):
+    """A function f(net, images) that returns the names of the parameters that get no gradient.
+
+    Hint: call net(images).sum().backward() and look for p.grad is None in net.named_parameters().
+    """
+    if not callable(answer):
+        return "The answer should be the function itself, without parentheses: answer = without_gradient."
+    images = torch.zeros(2, 1, 8, 8)
+    for dead in (True, False):
+        net = WideResNet(10, 1, in_channels=1, dead=dead)
+        truth = {f"blocks.{k}.norm1.{kind}" for k in (1, 2) for kind in ("weight", "bias")} if dead else set()
+        found = set(answer(net, images))
+        if found != truth:
+            missing, extra = sorted(truth - found), sorted(found - truth)
+            what = f"it misses {missing[0]}" if missing else f"it names {extra[0]}, which has one"
+            return f"For a net {'with' if dead else 'without'} dead parts {what}."
+    return None
+
+
+def quietest(answer):
+    """The name of the mistake whose unsupervised loss ends lowest, in the median over the seeds.
+
+    Hint: take run.metrics[-1].loss_unsupervised of each run in fm.runs.list_runs(prefix=f"digits-mistake-{name}-").
+    """
+    ends = {name: [run.metrics[-1].loss_unsupervised for run in runs.list_runs(prefix=f"digits-mistake-{name}-")]
+            for name in MISTAKES}
+    order = sorted((statistics.median(values), name) for name, values in ends.items() if values)
+    if str(answer) == order[0][1]:
+        return None
+    if str(answer) not in MISTAKES:
+        return f"Give one of the eleven names: {', '.join(MISTAKES)}."
+    if str(answer) == order[-1][1]:
+        return "That one ends highest."
+    return "Another one ends lower."
