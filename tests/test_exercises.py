@@ -133,18 +133,7 @@ TEMPTING = {
 
 def test_every_checker_of_chapter_3_is_tried():
     mine = {name.partition(".")[2] for name in CHECKERS if name.startswith("fixmatch.")}
-    assert mine == set(RIGHT) == set(TEMPTING)
-
-
-@pytest.mark.parametrize("name,answer", [(name, answer) for name in RIGHT for answer in RIGHT[name]])
-def test_right_answers_of_chapter_3(name, answer, capsys):
-    assert said(capsys, f"fixmatch.{name}", answer).startswith("Right")
-
-
-@pytest.mark.parametrize("name,answer,hint", [(name, *pair) for name in TEMPTING for pair in TEMPTING[name]])
-def test_tempting_answers_of_chapter_3_are_told_apart(name, answer, hint, capsys):
-    text = said(capsys, f"fixmatch.{name}", answer)
-    assert text.startswith("Not yet. ") and hint in text, text
+    assert mine == set(RIGHT["fixmatch"]) == set(TEMPTING["fixmatch"])
 
 
 # ------------------------------------------------------------------------------------------- chapter 5, answer by answer
@@ -166,12 +155,20 @@ TEMPTING_5 = {
 }
 
 
-@pytest.mark.parametrize("name,answer", [(name, answer) for name in RIGHT_5 for answer in RIGHT_5[name]])
-def test_right_answers_of_chapter_5(name, answer, capsys):
-    assert said(capsys, f"recipe.{name}", answer).startswith("Right")
+# ------------------------------------------------------------------------------------------------------------ and asked
+
+RIGHT = {"fixmatch": RIGHT, "recipe": RIGHT_5}
+TEMPTING = {"fixmatch": TEMPTING, "recipe": TEMPTING_5}
 
 
-@pytest.mark.parametrize("name,answer,hint", [(name, *pair) for name in TEMPTING_5 for pair in TEMPTING_5[name]])
-def test_tempting_answers_of_chapter_5_are_told_apart(name, answer, hint, capsys):
-    text = said(capsys, f"recipe.{name}", answer)
+@pytest.mark.parametrize("name,answer", [(f"{chapter}.{name}", answer) for chapter, given in RIGHT.items()
+                                         for name in given for answer in given[name]])
+def test_right_answers(name, answer, capsys):
+    assert said(capsys, name, answer).startswith("Right")
+
+
+@pytest.mark.parametrize("name,answer,hint", [(f"{chapter}.{name}", *pair) for chapter, given in TEMPTING.items()
+                                              for name in given for pair in given[name]])
+def test_tempting_answers_are_told_apart(name, answer, hint, capsys):
+    text = said(capsys, name, answer)
     assert text.startswith("Not yet. ") and hint in text, text
