@@ -18,7 +18,7 @@ def variant(recipe):
     base = make(recipe.dataset, labels=recipe.labels, method=recipe.method)
     about = ("labels", "label_seed", "seed", "steps", "eval_every", "options")
     changed = [f"{name} {value:g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else f"{name} {value}"
-               for name, value in recipe.as_dict().items() if name not in about and value != base.as_dict()[name]]
+               for name, value in recipe.as_dict().items() if name not in about and value is not None and value != base.as_dict()[name]]
     changed += [f"{value}" if recipe.method == "mistaken" else f"{name} {value}" for name, value in recipe.options.items()]
     return ", ".join([recipe.method, *changed])
 
