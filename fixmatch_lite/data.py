@@ -146,8 +146,8 @@ def remote_files(name):
     """What has to be fetched for a data set: `download.RemoteFile`, one for each file."""
     from . import cifar, stl10, svhn
 
-    return {"cifar10": (cifar.CIFAR10.archive,), "cifar100": (cifar.CIFAR100.archive,), "svhn": svhn.FILES,
-            "stl10": (stl10.ARCHIVE,)}.get(name, ())
+    return {"cifar10": (cifar.CIFAR10.archive,), "cifar10-jpeg": (cifar.CIFAR10.archive,), "svhn": svhn.FILES,
+            "cifar100": (cifar.CIFAR100.archive,), "stl10": (stl10.ARCHIVE,)}.get(name, ())
 
 
 def load_data(name, labels=40, seed=0, root=None, *, labeled=None, split=None, image_size=None, flip=None,

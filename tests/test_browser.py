@@ -268,3 +268,17 @@ def test_page_without_scripts_still_shows_its_widgets(visit, name):
     page = visit(name, java_script_enabled=False)
     for figure in page.locator("figure.fm-widget").all():
         assert len(figure.inner_text().split()) >= 5
+
+
+def test_a_recorded_run_leads_to_its_curves(visit):
+    page = visit("book/runs.html")
+    page.locator(".fm-all-runs a", has_text=re.compile("^digits-20-pseudo_label-seed0$")).click()
+    figure = page.locator("figure.fm-run-explorer")
+    shown = [figure.get_by_label(name, exact=True).input_value() for name in ("Data", "Labels", "Method")]
+    assert shown == ["digits", "20", "pseudo_label"] and page.complaints == []
+    page.locator(".fm-all-runs a", has_text=re.compile("^digits-grid-tau0.8-mu2-seed0$")).click()
+    page.wait_for_url("**/04_two_knobs.html#*")
+    knobs = page.locator("figure.fm-two-knobs")
+    assert knobs.get_by_label("Threshold").get_attribute("aria-valuetext") == "0.8"
+    assert knobs.get_by_label("Unlabeled per labeled").get_attribute("aria-valuetext") == "2"
+    assert page.complaints == []

@@ -218,16 +218,16 @@ def test_healthy_run_and_supervised_run_hear_nothing():
 
 
 def test_recorded_runs_that_ended_well_were_never_warned_about():
-    """Sixty real runs: those at the paper's threshold hear nothing before their end but that the average is late."""
-    warned = {}
+    """Real runs that ended well heard nothing on their way. With the faster ways of the forward pass a class may get hardly
+    any pseudo-label for 300 steps and come back; that is worth a warning."""
+    good, warned = 0, {}
     for run in fm.runs.list_runs():
-        health = Health(run.recipe, [4] * 10, [str(k) for k in range(10)])
-        told = [sentence for metrics in run.metrics for sentence in health(metrics)]
-        if told:
-            warned[run.name] = (fm.runs.summarize(run)["test_accuracy"], told)
-    good = {name: told for name, (accuracy, told) in warned.items() if accuracy > 0.95}
-    assert not good, good
-    assert len(fm.runs.list_runs()) > 50
+        if run.done and run.recipe.forward == "joint" and fm.runs.summarize(run)["test_accuracy"] > 0.95:
+            health = Health(run.recipe, [run.recipe.labels // 10] * 10, [str(k) for k in range(10)])
+            told = [sentence for metrics in run.metrics for sentence in health(metrics)]
+            warned |= {run.name: told} if told else {}
+            good += 1
+    assert good > 100 and not warned, warned
 
 
 def test_labels_are_described():

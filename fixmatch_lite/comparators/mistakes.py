@@ -14,16 +14,16 @@ from ..policies import FixMatch
 
 # Each by the name of its recorded runs, ``digits-mistake-<name>-seed0`` and so on.
 MISTAKES = {
-    "weak_only": "no strong view: the second view is as weak as the first",
+    "weak_only": "no strong view: the second view is weak as well",
     "one_draw": "one draw of operations for the whole batch",
     "flip": "pictures mirrored whose class a mirror changes",
     "leak": "a soft pseudo-label, and the gradient flows through it",
     "kept_mean": "the mean runs over the kept pictures only",
     "apart": "labeled, weak and strong views normalized apart",
-    "frozen": "the net stays in evaluation mode after the first evaluation",
-    "dead_net": "a norm and an activation that lead nowhere, as in most ports",
-    "slow_average": "the moving average of a run of a million steps: decay 0.999",
-    "slow_statistics": "the running statistics of such a run: momentum 0.001",
+    "frozen": "the net left in evaluation mode from step 20 on",
+    "dead_net": "a norm and an activation that lead nowhere",
+    "slow_average": "the moving average of a million steps: decay 0.999",
+    "slow_statistics": "running statistics of a million steps: momentum 0.001",
     "no_decay": "no weight decay",
 }
 

@@ -1,7 +1,9 @@
 """Every recorded run, to be looked at: data set, number of labels, method, seeds; curves against steps or minutes."""
 
+import html
 import json
 import statistics
+from urllib.parse import quote
 
 from ..data import data_title
 from ..errors import FixMatchError
@@ -32,6 +34,14 @@ def packed(values):
         return DIGITS[number // 1296] + DIGITS[number // 36 % 36] + DIGITS[number % 36]
 
     return "".join(map(three, values))
+
+
+def state_link(page, widget, state):
+    """The attributes of a link to a widget on ``page`` in a given state. Without scripts it leads to the widget; the state
+    follows on a click, since themes take what stands behind # for an element's name."""
+    query = "?" + "&".join(f"{key}={quote(json.dumps(value, ensure_ascii=False))}" for key, value in state.items())
+    go = "location.href = this.href + this.dataset.state; return false"
+    return f'href="{page}#{widget.id}" data-state="{html.escape(query)}" onclick="{go}"'
 
 
 class RunExplorer(Widget):
@@ -96,11 +106,8 @@ class RunExplorer(Widget):
         return {"data": data, "labels": labels, "method": method, "steps": [metrics[k].step for k in keep], "runs": rows}
 
     def link(self, run_set):
-        """The address that shows one of the state's sets, from the same page."""
-        from urllib.parse import quote
-
-        wanted = {key: run_set[key] for key in ("data", "labels", "method")}
-        return f"#{self.id}?" + "&".join(f"{k}={quote(json.dumps(v, ensure_ascii=False))}" for k, v in wanted.items())
+        """The attributes of a link to one of the state's sets, from the same page."""
+        return state_link("", self, {key: run_set[key] for key in ("data", "labels", "method")})
 
     def fallback(self):
         rows = "".join(
