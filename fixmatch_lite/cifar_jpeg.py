@@ -31,7 +31,7 @@ def load_cifar_jpeg(root=None):
     if archive.is_file():
         return _sorted(_from_archive(archive), archive)
     if (root / FOLDER / "train").is_dir():
-        files = sorted((root / FOLDER).glob("t*/*/*.jpg"))
+        files = (root / FOLDER).glob("t*/*/*.jpg")
         return _sorted({path.relative_to(root / FOLDER).as_posix(): path.read_bytes() for path in files}, root / FOLDER)
     *parts, names = load_cifar(CIFAR10, root)
     return *_encoded(*parts[:2]), *_encoded(*parts[2:]), names

@@ -22,17 +22,18 @@ METHODS = {
     "mistaken": "mistakes:Mistaken",  # FixMatch with one thing wrong, to be compared with
 }
 
+_one_of = lambda *names: (f"one of {', '.join(names)}", lambda v: v in names)
 _number = lambda value: isinstance(value, (int, float)) and not isinstance(value, bool)
 
 # What the methods' options must be; None is possible where it is the default.
 OPTIONS = {
     **dict.fromkeys(("views", "rounds"), ("a whole number, at least 1", lambda v: isinstance(v, int)
                                           and not isinstance(v, bool) and v >= 1)),
-    "mistake": ("one of leak, kept_mean, apart, frozen", lambda v: v in ("leak", "kept_mean", "apart", "frozen")),
+    "mistake": _one_of("leak", "kept_mean", "apart", "frozen"),
     "ramp": ("a share of the steps, in [0, 1]", lambda v: _number(v) and 0 <= v <= 1),
     "decay": ("a number in [0, 1]", lambda v: _number(v) and 0 <= v <= 1),
     "clip": ("a probability above 0", lambda v: _number(v) and 0 < v <= 1),
-    "tsa": ("one of none, linear, exp, log", lambda v: v in ("none", "linear", "exp", "log")),
+    "tsa": _one_of("none", "linear", "exp", "log"),
     "warm_up": ("True or False", lambda v: isinstance(v, bool)),
     **dict.fromkeys(("temperature", "alpha"), ("a number above 0", lambda v: _number(v) and v > 0)),
     **dict.fromkeys(("lambda_1", "lambda_r", "lambda_f"), ("a number, at least 0", lambda v: _number(v) and v >= 0)),

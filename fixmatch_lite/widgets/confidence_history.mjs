@@ -1,7 +1,7 @@
 // How sure a net in training is of the unlabeled images, ten times a run: right answers above the line, wrong ones below,
 // what a threshold keeps in color. Heights are logarithmic, or one wrong answer among a thousand could not be seen.
 import { start, slider, select, s, h, percent, fixed, numbers, foot, fromLink } from "./kit.mjs";
-import { plot, label, axes, scale, key } from "./picture.mjs";
+import { plot, label, axes, scale, key, cutBar, thresholdLine } from "./picture.mjs";
 
 const BARS = 50; // of the hundred bins, two a bar
 
@@ -82,27 +82,18 @@ function render({ model, el }) {
       ]) {
         const n = bar(values, k);
         if (!n) continue;
-        const a = x(k / BARS) + 0.5,
-          b = x((k + 1) / BARS) - 0.5,
-          cut = Math.min(b, Math.max(a, x(tau)));
-        const tall = log(n) * unit,
-          y = sign > 0 ? zero - tall : zero;
-        if (cut - a > 0.2)
-          svg.append(s("rect", { x: a, y, width: cut - a, height: tall, fill: "none", stroke: "var(--fm-dropped)" }));
-        if (b - cut > 0.2) svg.append(s("rect", { x: cut, y, width: b - cut, height: tall, fill: `var(--fm-${color})` }));
+        const tall = log(n) * unit;
+        cutBar(svg, {
+          a: x(k / BARS) + 0.5,
+          b: x((k + 1) / BARS) - 0.5,
+          cut: x(tau),
+          y: sign > 0 ? zero - tall : zero,
+          tall,
+          color,
+        });
       }
-    const late = x(tau) > W - 80;
-    svg.append(
-      s("line", { x1: left, x2: right, y1: zero, y2: zero, stroke: "var(--fm-ink)" }),
-      s("line", { x1: x(tau), x2: x(tau), y1: top - 12, y2: bottom, stroke: "var(--fm-ink)", "stroke-width": 1.6, "stroke-dasharray": "5 3" }),
-      s("text", {
-        x: x(tau) + (late ? -5 : 5),
-        y: top - 3,
-        "text-anchor": late ? "end" : "start",
-        class: "fm-halo",
-        text: `τ = ${fixed(tau, 2)}`,
-      }),
-    );
+    svg.append(s("line", { x1: left, x2: right, y1: zero, y2: zero, stroke: "var(--fm-ink)" }));
+    thresholdLine(svg, { x: x(tau), tau, top, bottom, width: W });
     label(svg, `Histogram of confidences on a logarithmic scale. ${sentence()}`);
   });
   const out = numbers([

@@ -74,7 +74,7 @@ class RunExplorer(Widget):
         asked = ((0, data), (1, labels), (2, method or "fixmatch"))
         first = max(order, key=lambda group: sum(group[k] == value for k, value in asked))
         every = 1
-        while True:  # every second evaluation is left out until the page can carry them; the last one stays
+        while True:  # ever fewer evaluations until the page can carry them; the last one stays
             sets = [self._set(*name, groups[name], every) for name in order]
             state = {"sets": sets, "data": first[0], "labels": first[1], "method": first[2], "other": other or "",
                      "axis": "steps", "at": max(len(s["steps"]) for s in sets) - 1, "hidden": ""}

@@ -20,6 +20,41 @@ export function axes({ x, y, xTicks, yTicks, left, right, top, bottom, xLabel, y
   return g;
 }
 
+// Marks of an axis of shares that runs from `least` to 1: about `many` of them, from the top down.
+export function shareTicks(least, many) {
+  const gap = [0.1, 0.2, 0.25, 0.5].find((g) => (1 - least) / g <= many) || 0.5,
+    ticks = [];
+  for (let t = 1; t >= least - 1e-9; t -= gap) ticks.push(+t.toFixed(2));
+  return ticks;
+}
+
+// A line through points [x, y]; it is broken where y is null.
+export const line = (points) =>
+  points.reduce((d, [x, y], k) => (y === null ? d : d + (k && points[k - 1][1] !== null ? "L" : "M") + x.toFixed(1) + " " + y.toFixed(1)), "");
+
+// A bar from a to b of a histogram: hollow up to the threshold at `cut`, in color beyond it.
+export function cutBar(svg, { a, b, cut, y, tall, color }) {
+  cut = Math.min(b, Math.max(a, cut));
+  const hollow = { x: a + 0.5, y, width: Math.max(0.5, cut - a - 1), height: tall, fill: "none" };
+  if (cut > a) svg.append(s("rect", { ...hollow, stroke: "var(--fm-dropped)", "stroke-width": 1.2 }));
+  if (b > cut) svg.append(s("rect", { x: cut, y, width: b - cut, height: tall, fill: `var(--fm-${color})` }));
+}
+
+// Where the threshold stands: a dashed line with its value beside it.
+export function thresholdLine(svg, { x, tau, top, bottom, width }) {
+  const late = x > width - 80;
+  svg.append(
+    s("line", { x1: x, x2: x, y1: top - 14, y2: bottom, stroke: "var(--fm-ink)", "stroke-width": 1.6, "stroke-dasharray": "5 3" }),
+    s("text", {
+      x: x + (late ? -5 : 5),
+      y: top - 4,
+      "text-anchor": late ? "end" : "start",
+      class: "fm-halo",
+      text: `τ = ${tau.toFixed(2)}`,
+    }),
+  );
+}
+
 // The five marks of the book: never told apart by color alone.
 export function mark(kind, x, y, r = 5) {
   const c = `var(--fm-${kind})`;

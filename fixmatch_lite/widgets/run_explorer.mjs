@@ -1,7 +1,7 @@
 // The recorded runs: pick data, labels, one method or two, seeds; three curves against steps or minutes. Pointing at a
 // curve, or the slider, reads out one evaluation. Values come in ten-thousandths, three characters each, base 36.
 import { start, h, s, put, slider, select, median, percent, fixed, numbers, foot, fromLink, newId, KEYS } from "./kit.mjs";
-import { plot, axes, scale, label, nice, pointIn } from "./picture.mjs";
+import { plot, axes, scale, label, line, nice, pointIn, shareTicks } from "./picture.mjs";
 
 const CURVES = [
   ["test_accuracy", "test accuracy", "accuracy"],
@@ -109,8 +109,6 @@ function render({ model, el }) {
     return pointed || [set, shown(set)[0]];
   };
 
-  const path = (points) =>
-    points.reduce((d, [a, b], k) => (b === null ? d : d + (k && points[k - 1][1] !== null ? "L" : "M") + a + " " + b), "");
   const plots = CURVES.map(([name, title, color], k) => {
     let scales = null;
     const made = plot(root, k ? 140 : 210, (svg, W, H) => {
@@ -124,9 +122,6 @@ function render({ model, el }) {
       const least = name === "mask_rate" || !ends.length ? 0 : Math.max(0, Math.floor(10 * Math.min(...ends) - 0.8) / 10);
       const x = scale(0, end, left, edge),
         y = scale(least, 1, bottom, top);
-      const gap = [0.1, 0.2, 0.25, 0.5].find((g) => (1 - least) / g <= (k ? 2.5 : 4.5)) || 0.5,
-        ticks = [];
-      for (let t = 1; t >= least - 1e-9; t -= gap) ticks.push(+t.toFixed(2));
       const mark = minutes() && end < 4 ? 10 ** Math.floor(Math.log10(end)) * (end / 10 ** Math.floor(Math.log10(end)) > 4 ? 2 : 1) : nice(end);
       const xs = [];
       for (let t = 0; t <= end * 1.0001; t += mark) xs.push(+t.toFixed(3));
@@ -135,7 +130,7 @@ function render({ model, el }) {
           x,
           y,
           xTicks: xs,
-          yTicks: ticks,
+          yTicks: shareTicks(least, k ? 2.5 : 4.5),
           left,
           right: edge,
           top,
@@ -149,11 +144,11 @@ function render({ model, el }) {
       const clip = newId();
       svg.append(s("clipPath", { id: clip }, s("rect", { x: left, y: top - 3, width: edge - left + 3, height: bottom - top + 4 })));
       for (const [set, run] of some) {
-        const points = run[name].map((v, i) => [x(where(set, run, i)).toFixed(1), v === null ? null : y(v).toFixed(1)]);
+        const points = run[name].map((v, i) => [x(where(set, run, i)), v === null ? null : y(v)]);
         const dashed = set.method !== get("method");
         svg.append(
           s("path", {
-            d: path(points),
+            d: line(points),
             fill: "none",
             "clip-path": `url(#${clip})`,
             stroke: dashed ? "var(--fm-ink)" : `var(--fm-${color})`,

@@ -1,7 +1,7 @@
 // How sure the classifier is of each example, the right answers above the line and the wrong ones below it, and
 // what a threshold on that confidence keeps.
 import { start, slider, s, percent, fixed, numbers, foot, fromLink } from "./kit.mjs";
-import { plot, label, axes, scale, key, nice } from "./picture.mjs";
+import { plot, label, axes, scale, key, nice, cutBar, thresholdLine } from "./picture.mjs";
 
 const LEFT = 44,
   RIGHT = 10; // margins of the picture
@@ -87,45 +87,14 @@ function render({ model, el }) {
     );
     const bar = (k, n, sign, color) => {
       const a = x(low + ((1 - low) * k) / bins) + 1,
-        b = x(low + ((1 - low) * (k + 1)) / bins) - 1,
-        cut = Math.min(b, Math.max(a, x(tau)));
-      const tall = Math.max(2, n * unit),
-        y = sign > 0 ? zero - tall : zero;
-      if (cut > a)
-        svg.append(
-          s("rect", {
-            x: a + 0.5,
-            y,
-            width: Math.max(0.5, cut - a - 1),
-            height: tall,
-            fill: "none",
-            stroke: "var(--fm-dropped)",
-            "stroke-width": 1.2,
-          }),
-        );
-      if (b > cut) svg.append(s("rect", { x: cut, y, width: b - cut, height: tall, fill: `var(--fm-${color})` }));
+        b = x(low + ((1 - low) * (k + 1)) / bins) - 1;
+      const tall = Math.max(2, n * unit);
+      cutBar(svg, { a, b, cut: x(tau), y: sign > 0 ? zero - tall : zero, tall, color });
     };
     up.forEach((n, k) => n && bar(k, n, 1, "kept"));
     down.forEach((n, k) => n && bar(k, n, -1, "wrong"));
-    svg.append(
-      s("line", { x1: left, x2: right, y1: zero, y2: zero, stroke: "var(--fm-ink)" }),
-      s("line", {
-        x1: x(tau),
-        x2: x(tau),
-        y1: top - 14,
-        y2: bottom,
-        stroke: "var(--fm-ink)",
-        "stroke-width": 1.6,
-        "stroke-dasharray": "5 3",
-      }),
-      s("text", {
-        x: Math.min(x(tau) + (x(tau) > W - 80 ? -5 : 5), W),
-        y: top - 4,
-        "text-anchor": x(tau) > W - 80 ? "end" : "start",
-        class: "fm-halo",
-        text: `τ = ${fixed(tau, 2)}`,
-      }),
-    );
+    svg.append(s("line", { x1: left, x2: right, y1: zero, y2: zero, stroke: "var(--fm-ink)" }));
+    thresholdLine(svg, { x: x(tau), tau, top, bottom, width: W });
     label(svg, `Histogram of ${confidence.length} confidences. ${sentence()}`);
   });
   function sentence() {

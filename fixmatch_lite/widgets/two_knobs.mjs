@@ -1,7 +1,7 @@
 // A recorded grid of runs over tau and mu. All seeds are drawn thin and their median thick: never the best one.
 // The data come in thousandths, which are finer than any difference between two seeds.
 import { start, h, s, put, slider, median, percent, fixed, numbers, foot, fromLink, newId, KEYS } from "./kit.mjs";
-import { plot, axes, scale, label } from "./picture.mjs";
+import { plot, axes, scale, label, line, shareTicks } from "./picture.mjs";
 
 const CURVES = [
   ["test_accuracy", "test accuracy", "accuracy"],
@@ -129,17 +129,14 @@ function render({ model, el }) {
           ? 0
           : Math.max(0, Math.floor((Math.min(...ends, k || baseline === null ? 1000 : baseline * 1000) - 50) / 100) / 10);
       const x = scale(0, end, left, edge),
-        y = scale(bottomValue, 1, bottom, top),
-        ticks = [];
-      const gap = [0.1, 0.2, 0.25, 0.5].find((g) => (1 - bottomValue) / g <= (k ? 2.5 : 4.5)) || 0.5;
-      for (let t = 1; t >= bottomValue - 1e-9; t -= gap) ticks.push(+t.toFixed(2));
+        y = scale(bottomValue, 1, bottom, top);
       const xs = [0, 0.5, 1].map((f) => Math.round((f * end) / 10) * 10);
       svg.append(
         axes({
           x,
           y,
           xTicks: xs,
-          yTicks: ticks,
+          yTicks: shareTicks(bottomValue, k ? 2.5 : 4.5),
           left,
           right: edge,
           top,
@@ -154,12 +151,7 @@ function render({ model, el }) {
       svg.append(
         s("clipPath", { id: clip }, s("rect", { x: left, y: top - 2, width: edge - left + 2, height: bottom - top + 2 })),
       );
-      const path = (points) =>
-        points.reduce(
-          (d, [t, v], i) =>
-            v === null ? d : d + (i && points[i - 1][1] !== null ? "L" : "M") + x(t).toFixed(1) + " " + y(v).toFixed(1),
-          "",
-        );
+      const path = (points) => line(points.map(([t, v]) => [x(t), v === null ? null : y(v)]));
       for (const r of own)
         svg.append(
           s("path", {
@@ -171,11 +163,11 @@ function render({ model, el }) {
             opacity: 0.5,
           }),
         );
-      const line = middle(own, name),
-        tail = line[line.length - 1];
+      const typical = middle(own, name),
+        tail = typical[typical.length - 1];
       svg.append(
         s("path", {
-          d: path(line),
+          d: path(typical),
           fill: "none",
           "clip-path": `url(#${clip})`,
           stroke: `var(--fm-${color})`,
