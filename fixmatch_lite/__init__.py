@@ -2,7 +2,7 @@
 
 The rooms, in the order a batch walks through them: ``data``, ``augment``, ``batches``, ``models``, ``policies``,
 ``losses``, ``methods``, ``training``, ``runs``; around them ``comparators``, ``distributed``, ``health``,
-``predicting``, ``plots``, ``widgets``, ``exercises``, ``lab`` and ``cli``.
+``calibration``, ``predicting``, ``plots``, ``widgets``, ``exercises``, ``lab`` and ``cli``.
 """
 
 import importlib
@@ -21,7 +21,7 @@ from .version import __version__
 # Rooms that need pandas, matplotlib or a notebook are opened on first use, so that `import fixmatch_lite`
 # costs little more than `import torch`.
 _ON_FIRST_USE = ("plots", "widgets", "exercises", "study_hours", "self_training", "lab", "cli", "health",
-                 "predicting")
+                 "predicting", "calibration")
 
 __all__ = [
     "Cutout", "FixMatch", "FixMatchError", "Metrics", "RandAugment", "Recipe", "SemiSupervisedData", "Training",

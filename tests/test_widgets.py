@@ -26,6 +26,26 @@ def some_confidences():
     return confidence, rng.random(300) < confidence
 
 
+def some_logits():
+    """Two models, one sure and one not, right more often than by chance."""
+    rng = np.random.default_rng(2)
+    y = rng.integers(0, 4, 200)
+    z = rng.normal(size=(200, 4)) + 1.5 * np.eye(4)[y]
+    return {"unsure": z, "sure": 4 * z}, y
+
+
+def some_pictures():
+    """Two small pictures, and two models that look at their halves."""
+    images = torch.randint(0, 256, (2, 1, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    halves = lambda x: torch.stack([x[:, 0, :4].mean((1, 2)), x[:, 0, 4:].mean((1, 2)), x[:, 0, :, :4].mean((1, 2))], dim=1)
+    return images, torch.tensor([0, 2]), {"mild": halves, "sure": lambda x: 20 * halves(x)}
+
+
+def some_path():
+    rng = np.random.default_rng(3)
+    return np.linspace(0, 1, 120) ** 2 + 0.1 * rng.normal(size=120)
+
+
 def some_runs(seeds=3, evaluations=30):
     rng = np.random.default_rng(1)
     steps = list(range(20, 20 * evaluations + 1, 20))
@@ -94,6 +114,9 @@ def one_of_each():
     split, runs = some_rounds()
     return {
         "Threshold": widgets.Threshold(*some_confidences(), tau=0.9),
+        "Reliability": widgets.Reliability(*some_logits(), tau=0.9),
+        "AugmentationBench": widgets.AugmentationBench(*some_pictures(), fill=0),
+        "AverageTracker": widgets.AverageTracker(some_path()),
         "LossCalculator": widgets.LossCalculator(),
         "LineFit": widgets.LineFit(table.Hours, table.Scores, fm.study_hours.split(1).labeled_rows),
         "SelfTrainingStepper": widgets.SelfTrainingStepper.record(split.x, split.y, split.u, split.u_true, runs),
@@ -335,6 +358,114 @@ def test_threshold_keeps_what_python_keeps_by_key_and_by_mouse(show):
     page.get_by_text("Show the numbers").click()
     page.locator("tbody tr").first.wait_for()
     assert page.locator("tbody tr").count() >= 5
+
+
+@pytest.mark.browser
+def test_reliability_measures_what_python_measures(show):
+    widget = widgets.Reliability(*some_logits(), tau=0.9)
+    page = show(widget)
+    temperature, tau = page.get_by_role("slider", name="Temperature"), page.get_by_role("slider", name="Threshold")
+    model = page.get_by_role("combobox", name="Model")
+
+    def same():
+        chosen = int(model.input_value())
+        t = widget.state["temperatures"][int(temperature.input_value())]
+        right, said, gap, kept, wrong = widget.measure(chosen, t, float(tau.input_value()))
+        assert number(value(page, "right")) == pytest.approx(100 * right, abs=0.051)
+        assert number(value(page, "mean confidence")) == pytest.approx(100 * said, abs=0.051)
+        assert number(value(page, "mean gap")) == pytest.approx(100 * gap, abs=0.051)
+        assert value(page, "kept at") == f"{kept} of 200" and int(number(value(page, "wrong among"))) == wrong
+        assert f"right {100 * right:.1f} %" in page.locator("svg[role=img]").first.get_attribute("aria-label")
+        return round(said, 6), kept
+
+    seen = {same()}
+    model.select_option(label="sure")
+    seen.add(same())
+    for slider, keys in ((temperature, ("ArrowRight", "PageUp", "Home", "End")), (tau, ("ArrowLeft", "Home", "End"))):
+        slider.focus()
+        for name in keys:
+            page.keyboard.press(name)
+            seen.add(same())
+    box = temperature.bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.4, box["y"] + box["height"] / 2)
+    seen.add(same())
+    assert len(seen) >= 7
+    page.get_by_text("Show the numbers").click()
+    page.locator("tbody tr").first.wait_for()
+    assert page.locator("tbody tr").count() >= 10
+
+
+@pytest.mark.browser
+def test_augmentation_bench_tells_what_the_models_said(show):
+    images, y, models = some_pictures()
+    widget = widgets.AugmentationBench(images, y, models, fill=0)
+    page = show(widget)
+    picture, operation = page.get_by_role("combobox", name="Picture"), page.get_by_role("combobox", name="Operation")
+    level = page.get_by_role("slider", name="Level")
+
+    def same(change):
+        k, name, at = int(picture.input_value()), operation.input_value(), int(level.input_value())
+        view = change(images[k:k + 1], at)
+        pixels = page.locator("svg[role=img] g").nth(1).locator("rect").evaluate_all("all => all.map(r => r.getAttribute('fill'))")
+        gray = [int(re.search(r"\d+", text)[0]) for text in pixels[:64]]
+        assert gray == view.flatten().tolist(), name
+        for model, (answer, share) in zip(models, widget.answer(k, name, at)):
+            q = models[model](fm.augment.to_float(view)).softmax(1)[0]
+            assert (answer, share) == (int(q.argmax()), int(torch.round(100 * q.max())))
+            told = value(page, f"{model} says")
+            assert told.startswith(f"{answer} ({share} %)") and ("wrong" in told) == (answer != y[k])
+
+    turn = lambda x, at: fm.augment.apply("Rotate", x, torch.floor(torch.tensor(3.0 * at)), fill=0)
+    same(turn)
+    level.focus()
+    for name in ("ArrowRight", "End", "Home"):
+        page.keyboard.press(name)
+        same(turn)
+    box = level.bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.7, box["y"] + box["height"] / 2)
+    same(turn)
+    picture.select_option(index=1)
+    same(turn)
+    operation.select_option("Quarter turn")
+    same(lambda x, at: torch.rot90(x, 1, (2, 3)))
+    assert level.is_disabled()
+    operation.select_option("Posterize")
+    same(lambda x, at: fm.augment.apply("Posterize", x, torch.tensor(4.0 - 4 * at // 10)))
+    page.get_by_text("Show the numbers").click()
+    page.locator("tbody tr").first.wait_for()
+    assert page.locator("tbody tr").count() == len(widget.state["operations"])
+
+
+@pytest.mark.browser
+def test_average_tracker_follows_as_python_does(show):
+    widget = widgets.AverageTracker(some_path(), name="a weight")
+    page = show(widget)
+    slider, values = page.get_by_role("slider", name="Decay"), np.array(widget.state["values"])
+    rough = lambda path: np.sqrt(np.mean(np.diff(path) ** 2))
+    seen = set()
+
+    def same():
+        decay = widget.state["decays"][int(slider.input_value())]
+        path = widget.follow(decay)
+        assert number(value(page, "remembers about")) == pytest.approx(1 / (1 - decay), rel=0.06)
+        assert number(value(page, "changes per step")) == pytest.approx(rough(values) / rough(path), abs=0.051)
+        assert number(value(page, "of the start")) == pytest.approx(100 * decay ** len(values), abs=0.051)
+        drawn = page.locator("svg[role=img] > path").nth(1).get_attribute("d")
+        height = [float(pair.split()[1]) for pair in re.split("[ML]", drawn)[1:]]
+        scale = np.polyfit(values, [float(pair.split()[1]) for pair in re.split(
+            "[ML]", page.locator("svg[role=img] > path").first.get_attribute("d"))[1:]], 1)
+        assert np.allclose(height, np.polyval(scale, path), atol=0.2)
+        seen.add(decay)
+
+    same()
+    slider.focus()
+    for name in ("ArrowRight", "End", "Home", "PageUp"):
+        page.keyboard.press(name)
+        same()
+    box = slider.bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.5, box["y"] + box["height"] / 2)
+    same()
+    assert len(seen) >= 4
 
 
 @pytest.mark.browser

@@ -3,12 +3,16 @@
 Each shows itself when it is the last expression of a cell. Nothing is fetched from anywhere. Taught in: book/built.md.
 """
 
+from .augmenting import AugmentationBench
+from .averaging import AverageTracker
 from .base import Widget, bundle
+from .calibration import Reliability
 from .curves import ConfidenceHistory, Threshold, TwoKnobs
 from .explorer import RunExplorer
 from .questions import Guess, Quiz
 from .students import LineFit, SelfTrainingStepper
 from .training import LossCalculator, Playground
 
-__all__ = ["ConfidenceHistory", "Guess", "LineFit", "LossCalculator", "Playground", "Quiz", "RunExplorer",
-           "SelfTrainingStepper", "Threshold", "TwoKnobs", "Widget", "bundle"]
+__all__ = ["AugmentationBench", "AverageTracker", "ConfidenceHistory", "Guess", "LineFit", "LossCalculator",
+           "Playground", "Quiz", "Reliability", "RunExplorer", "SelfTrainingStepper", "Threshold", "TwoKnobs",
+           "Widget", "bundle"]

@@ -1,0 +1,42 @@
+"""What a stated confidence is worth: how far it lies from the accuracy, and the one number that mends most of it.
+
+Source: Guo et al. 2017 ("On Calibration of Modern Neural Networks"), sections 2 and 4.2. Taught in: chapter 2.
+"""
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+
+def calibration_error(confidence, right, bins=10):
+    """Expected calibration error: the mean over all examples of the gap between accuracy and mean confidence in their
+    bin (Guo et al. 2017, equation 3).
+
+    Args:
+        confidence: ``(N,)``, 0 to 1.
+        right: ``(N,)`` bools.
+        bins: intervals of equal width; a confidence on an edge belongs to the upper one.
+
+    Returns:
+        A share, 0 to 1.
+    """
+    confidence, right = np.asarray(confidence, dtype=float), np.asarray(right, dtype=float)
+    bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
+    return float(sum(abs((right - confidence)[bin_of == b].sum()) for b in range(bins)) / len(confidence))
+
+
+def fit_temperature(logits, y):
+    """The temperature T at which softmax(logits / T) has the least cross-entropy with the classes (section 4.2 there).
+
+    The logits must be of examples that the model was not trained on: of its own, a model is too sure.
+
+    Args:
+        logits: ``(N, classes)``.
+        y: ``(N,)`` true classes.
+
+    Returns:
+        T, between 1/1000 and 1000. Where every prediction is right, any small T is as good, and some small T is returned.
+    """
+    logits, y = np.asarray(logits, dtype=float), np.asarray(y)
+    cross_entropy = lambda log_t: -log_softmax(logits / np.exp(log_t), axis=1)[np.arange(len(y)), y].mean()
+    return float(np.exp(minimize_scalar(cross_entropy, bounds=(-np.log(1000), np.log(1000)), method="bounded").x))

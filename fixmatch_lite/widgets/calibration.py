@@ -1,0 +1,57 @@
+"""What a stated confidence is worth."""
+
+import numpy as np
+
+from ..calibration import calibration_error
+from ..errors import FixMatchError
+from .base import Widget, quantize
+
+TEMPERATURES = [round(10 ** (k / 20), 3) for k in range(-20, 21)]  # a tenth to ten, 1 in the middle
+
+
+class Reliability(Widget):
+    """A reliability diagram whose logits can be divided by a temperature, and what a threshold keeps. Used in chapter 2.
+
+    Args:
+        logits: ``{model's name: (N, classes)}``; or one such array.
+        y: ``(N,)`` true classes.
+        temperature: where the slider starts (the nearest of `TEMPERATURES`).
+        tau: threshold on the confidence; a confidence equal to it is kept.
+        bins: intervals of confidence, of equal width.
+
+    Raises:
+        FixMatchError: lengths that differ, or a class without a logit.
+    """
+
+    module = "reliability"
+
+    def __init__(self, logits, y, temperature=1.0, tau=0.95, bins=10):
+        logits = logits if isinstance(logits, dict) else {"the model": logits}
+        y = quantize(y)
+        rows = {name: np.asarray(of_model, dtype=float) for name, of_model in logits.items()}
+        if not rows or any(z.ndim != 2 or len(z) != len(y) or not len(y) for z in rows.values()):
+            raise FixMatchError(f"There are {len(y)} classes in y; give each model logits of shape ({len(y)}, classes).")
+        if min(y) < 0 or max(y) >= min(z.shape[1] for z in rows.values()):
+            raise FixMatchError("A class in y has no logit; classes count from 0 and there is a column for each.")
+        # The largest logit becomes 0 (the softmax does not change) and hundredths of a logit are enough.
+        shifted = [(np.round(z - z.max(axis=1, keepdims=True), 2) + 0.0).tolist() for z in rows.values()]
+        nearest = min(TEMPERATURES, key=lambda t: abs(np.log(t / temperature)))
+        super().__init__({"names": list(rows), "logits": shifted, "y": y, "model": 0, "temperature": nearest,
+                          "temperatures": TEMPERATURES, "tau": float(tau), "bins": int(bins)},
+                         f"n={len(y)}, models={len(rows)}")
+
+    def measure(self, model=0, temperature=None, tau=None):
+        """Accuracy, mean confidence, expected calibration error (all shares), number kept, and number wrong of these."""
+        z = np.array(self.state["logits"][model]) / (temperature or self.state["temperature"])
+        q = np.exp(z - z.max(axis=1, keepdims=True))
+        confidence = (q / q.sum(axis=1, keepdims=True)).max(axis=1)
+        right = z.argmax(axis=1) == np.array(self.state["y"])
+        kept = confidence >= (self.state["tau"] if tau is None else tau)
+        return (right.mean(), confidence.mean(), calibration_error(confidence, right, self.state["bins"]),
+                int(kept.sum()), int((kept & ~right).sum()))
+
+    def fallback(self):
+        rows = "".join(f"<tr><th>{name}</th><td>{100 * right:.1f} %</td><td>{100 * said:.1f} %</td></tr>"
+                       for name, (right, said, *_) in zip(self.state["names"], map(self.measure, range(len(self.state["names"])))))
+        return ("<p>How often each model is right, and how sure it says it is, on the mean:</p><table><thead><tr><th></th>"
+                f"<th>right</th><th>mean confidence</th></tr></thead><tbody>{rows}</tbody></table>")
