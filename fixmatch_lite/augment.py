@@ -4,7 +4,7 @@ Everything works on ``(N, C, H, W)`` uint8 tensors on any device, for any image 
 The operations that RandAugment chooses from are in `operations`.
 
 Source: Sohn et al. 2020 (FixMatch), section 2.3 and the released code; Cubuk et al. 2020 (RandAugment);
-DeVries and Taylor 2017 (Cutout). Taught in: chapter 3.
+DeVries and Taylor 2017 (Cutout). Taught in: chapter 7.
 """
 
 import functools
@@ -40,7 +40,7 @@ def weak_augment(images, *, generator=None, flip=True, pad=0.125):
         pad: largest shift as a share of the side; 0.125 is 4 pixels of 32, as in the paper.
 
     Returns:
-        uint8 ``(N, C, H, W)``. Source: Sohn et al. 2020, section 2.3. Taught in: chapter 3.
+        uint8 ``(N, C, H, W)``. Source: Sohn et al. 2020, section 2.3. Taught in: chapter 7.
     """
     n, channels, height, width = images.shape
     rows = _shifted(height, round(pad * height), n, generator, images.device)
@@ -157,7 +157,7 @@ class RandAugment:
         operations: names to choose from; the preset's unless given.
 
     Calling it with uint8 ``(N, C, H, W)`` and a generator returns a new batch of the same shape. Source: Cubuk et
-    al. 2020; FixMatch's released code. Taught in: chapter 3.
+    al. 2020; FixMatch's released code. Taught in: chapter 7.
     """
 
     def __init__(self, preset="fixmatch", *, num_ops=None, probability=None, fill=None, operations=None):
@@ -209,7 +209,7 @@ class Cutout:
         fill: gray level of the square.
 
     Calling it with uint8 ``(N, C, H, W)`` and a generator returns a new batch of the same shape. Source: DeVries
-    and Taylor 2017; FixMatch's released code. Taught in: chapter 3.
+    and Taylor 2017; FixMatch's released code. Taught in: chapter 7.
     """
 
     def __init__(self, size=0.5, *, fill=GRAY):

@@ -1,6 +1,6 @@
 """What a step trains on: which images, and which views of them.
 
-Source: Sohn et al. 2020, section 2.2 and the released code. Taught in: chapter 3.
+Source: Sohn et al. 2020, section 2.2 and the released code. Taught in: chapter 9.
 """
 
 from typing import NamedTuple

@@ -1,6 +1,6 @@
 """Checkpoints: all that a run needs to go on, as safetensors, and no code.
 
-Taught in: chapter 4.
+Taught in: chapter 10.
 """
 
 import torch

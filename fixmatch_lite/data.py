@@ -1,6 +1,6 @@
 """Data sets as uint8 tensors: a few labeled images, many unlabeled ones, a test part that trains nothing.
 
-Source of the protocol: Sohn et al. 2020, section 4; Oliver et al. 2018. Taught in: chapters 3 and 4.
+Source of the protocol: Sohn et al. 2020, section 4; Oliver et al. 2018. Taught in: chapters 9 and 10.
 """
 
 import difflib

@@ -1,6 +1,6 @@
 """The live lab: two sliders, a net that trains behind them, and its curves and pseudo-labels while it does.
 
-Source: Sohn et al. 2020, Algorithm 1. Taught in: chapter 4.
+Source: Sohn et al. 2020, Algorithm 1. Taught in: chapter 10.
 """
 
 import threading

@@ -1,4 +1,4 @@
-"""What the live lab looks like: trials in, HTML out. It needs no kernel and no script. Taught in: chapter 4."""
+"""What the live lab looks like: trials in, HTML out. It needs no kernel and no script. Taught in: chapter 10."""
 
 import base64
 import html

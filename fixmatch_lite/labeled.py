@@ -1,6 +1,6 @@
 """Which images are labeled: drawn by a seed, or read from a file.
 
-Source of the protocol: Sohn et al. 2020, section 4; Oliver et al. 2018. Taught in: chapter 3.
+Source of the protocol: Sohn et al. 2020, section 4; Oliver et al. 2018. Taught in: chapter 9.
 """
 
 import hashlib

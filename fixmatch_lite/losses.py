@@ -1,6 +1,6 @@
 """The supervised and the unsupervised term of the FixMatch loss.
 
-Source: Sohn et al. 2020, equations 3 and 4. Taught in: chapter 3.
+Source: Sohn et al. 2020, equations 3 and 4. Taught in: chapter 9.
 """
 
 from typing import NamedTuple
@@ -55,6 +55,6 @@ def fixmatch_loss(logits_x, y, logits_u_weak, logits_u_strong, *, tau=0.95, lamb
         tau: threshold; a confidence of exactly ``tau`` is kept.
         lambda_u: weight of the unsupervised term.
 
-    Source: Sohn et al. 2020, equations 3 and 4, and Algorithm 1. Taught in: chapter 3.
+    Source: Sohn et al. 2020, equations 3 and 4, and Algorithm 1. Taught in: chapter 9.
     """
     return semi_supervised_loss(logits_x, y, logits_u_strong, FixMatch(tau)(logits_u_weak), lambda_u)

@@ -5,7 +5,7 @@ A method names the ``views`` of the unlabeled images that it wants and turns a `
 the steps done) and ``generator``. FixMatch and the policies that replace its threshold are `Consistency`; what works
 otherwise is in `comparators`. A method is a module: what it remembers are buffers, what it learns are parameters.
 
-Source: Sohn et al. 2020, Algorithm 1. Taught in: chapter 3.
+Source: Sohn et al. 2020, Algorithm 1. Taught in: chapter 9.
 """
 
 import torch

@@ -1,6 +1,6 @@
 """Wide ResNet as the FixMatch authors built it, and its moving average.
 
-Source: Zagoruyko and Komodakis 2016; the block of FixMatch's released code. Taught in: chapter 3.
+Source: Zagoruyko and Komodakis 2016; the block of FixMatch's released code. Taught in: chapter 9.
 """
 
 import contextlib
@@ -131,7 +131,7 @@ class ResNet50(nn.Module):
     Args:
         num_classes, bn_momentum, generator: as in `WideResNet`.
 
-    Source: He et al. 2016; torchvision.models.resnet50, without weights. Taught in: chapter 4.
+    Source: He et al. 2016; torchvision.models.resnet50, without weights. Taught in: chapter 10.
     """
 
     def __init__(self, num_classes, *, bn_momentum=0.1, generator=None):

@@ -3,7 +3,7 @@
 What they do to pixels is in `pixels`: on a CPU not one pixel differs from Pillow's, over every operation's whole range
 (tests/test_augment.py). Here are the ways in. Any device, any image size up to 8,192 pixels, one or three channels.
 
-Source: Cubuk et al. 2020 (RandAugment); the operations themselves are Pillow's. Taught in: chapter 3.
+Source: Cubuk et al. 2020 (RandAugment); the operations themselves are Pillow's. Taught in: chapter 7.
 """
 
 import torch
@@ -32,7 +32,7 @@ def apply(name, images, magnitudes, *, fill=GRAY):
         fill: gray level of the pixels that come from outside the image.
 
     Returns:
-        uint8 ``(N, C, H, W)``. Taught in: chapter 3.
+        uint8 ``(N, C, H, W)``. Taught in: chapter 7.
     """
     if name not in OPERATIONS + MORE:
         raise FixMatchError(f"There is no operation {name!r}; use one of {', '.join(OPERATIONS + MORE)}.")

@@ -4,7 +4,7 @@ They come in three kinds: a look-up table for every image (`TABLES`), a matrix t
 (`MOVES`), a picture to blend with (`BLENDS`). The same fixed-point sampling, the same integer tables, the same
 truncation as Pillow. `operations` applies them.
 
-Source: Pillow's documented operations and its arithmetic, measured. Taught in: chapter 3.
+Source: Pillow's documented operations and its arithmetic, measured. Taught in: chapter 7.
 """
 
 import torch

@@ -4,7 +4,7 @@ A policy is called once a step with the weak view's predictions and answers with
 unlabeled image. FixMatch needs nothing else; its successors keep statistics, for which the seam has ``ids``
 (positions in the unlabeled set), ``q_labeled`` and ``y`` (predictions on the labeled batch and its classes). What a
 policy remembers are buffers of a module, so a checkpoint keeps it.
-Taught in: chapter 3.
+Taught in: chapter 9.
 """
 
 from typing import NamedTuple
@@ -24,7 +24,7 @@ class PseudoLabels(NamedTuple):
 class FixMatch(nn.Module):
     """Keep the most likely class as a hard label where its probability reaches ``tau``.
 
-    Source: Sohn et al. 2020, equation 4: weight = 1[max q >= tau], target = argmax q. Taught in: chapter 3.
+    Source: Sohn et al. 2020, equation 4: weight = 1[max q >= tau], target = argmax q. Taught in: chapter 9.
 
     Args:
         tau: threshold on the confidence. The paper's value is 0.95; a value above 1 keeps nothing.

@@ -1,7 +1,7 @@
 """Self-training: a classifier labels what it is sure of, and learns from its own labels.
 
 The loop is older than the name pseudo-label: Scudder (1965) and Yarowsky (1995) train this way, and
-Lee (2013) brings it to neural networks. FixMatch keeps its threshold. Taught in: chapter 2 (Self-training).
+Lee (2013) brings it to neural networks. FixMatch keeps its threshold. Taught in: chapter 4 (Self-training).
 """
 
 from dataclasses import dataclass

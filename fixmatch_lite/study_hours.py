@@ -1,7 +1,7 @@
 """Twenty-five students: the hours they studied and the marks they got.
 
 The table of the article this book grew from, and its split into labeled, unlabeled and test students.
-Taught in: chapter 1 (Study hours) and chapter 2 (Self-training with an SVM).
+Taught in: chapter 1 (Study hours) and chapter 4 (Self-training with an SVM).
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """The one loop of the project: `fit` walks a batch through every room and yields metrics at each evaluation.
 
-Source: Sohn et al. 2020, Algorithm 1, and the released code. Taught in: chapters 3 and 4.
+Source: Sohn et al. 2020, Algorithm 1, and the released code. Taught in: chapters 9 and 10.
 """
 
 import math

@@ -170,3 +170,13 @@ def test_solutions_are_folded(page):
     folded = [summary.get_text(" ", strip=True) for summary in soup(page).select("article details summary")]
     assert sum("Show the solution" in text for text in folded) >= 5
     assert not [d for d in soup(page).select("article details.hide") if d.has_attr("open")]
+
+
+@pytest.mark.parametrize("page", CHAPTERS or PAGES, ids=name)
+def test_every_worked_solution_is_right(page):
+    """The page was built by running it: each solution ends with what its checker printed."""
+    exercises = [tag for tag in soup(page).select("article h3") if re.match(r"Exercise \d+", tag.get_text(" ", strip=True))]
+    said = [output.get_text("\n").strip().splitlines()[-1] for output in soup(page).select("article .cell_output .output.stream")
+            if re.search(r"^(Right\.|Not yet\.|Not answered yet)", output.get_text(), re.M)]
+    assert said.count("Right.") == len(exercises) >= 5
+    assert not [text for text in said if text.startswith("Not yet")]

@@ -110,14 +110,14 @@ def test_pictures_are_loaded_and_described(visit, name):
 def test_contents_open_on_a_phone(visit):
     page = visit("book/index.html", width=390, height=844, has_touch=True, is_mobile=True)
     contents = page.locator("#pst-primary-sidebar, .bd-sidebar-primary").first
-    link = page.locator('.bd-sidebar-primary a[href*="02_self_training"], dialog a[href*="02_self_training"]').first
+    link = page.locator('.bd-sidebar-primary a[href*="04_self_training"], dialog a[href*="04_self_training"]').first
     assert not link.is_visible() or link.bounding_box()["x"] < 0, "closed at first"
     page.locator("button.primary-toggle:visible, label.primary-toggle:visible").first.tap()
     page.wait_for_timeout(600)
     box = link.bounding_box()
     assert box and 0 <= box["x"] and box["x"] + box["width"] <= 390 + 1
     link.tap()
-    page.wait_for_url("**/02_self_training.html")
+    page.wait_for_url("**/04_self_training.html")
     assert contents.count() and page.complaints == []
 
 
@@ -277,7 +277,7 @@ def test_a_recorded_run_leads_to_its_curves(visit):
     shown = [figure.get_by_label(name, exact=True).input_value() for name in ("Data", "Labels", "Method")]
     assert shown == ["digits", "20", "pseudo_label"] and page.complaints == []
     page.locator(".fm-all-runs a", has_text=re.compile("^digits-grid-tau0.8-mu2-seed0$")).click()
-    page.wait_for_url("**/04_two_knobs.html#*")
+    page.wait_for_url("**/10_two_knobs.html#*")
     knobs = page.locator("figure.fm-two-knobs")
     assert knobs.get_by_label("Threshold").get_attribute("aria-valuetext") == "0.8"
     assert knobs.get_by_label("Unlabeled per labeled").get_attribute("aria-valuetext") == "2"

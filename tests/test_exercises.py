@@ -78,7 +78,7 @@ def test_an_unknown_exercise_is_named():
         exercises.check("fixmatch.nothing", 1)
 
 
-# ------------------------------------------------------------------------------------------- chapter 3, answer by answer
+# ------------------------------------------------------------------------------------------- chapter 9, answer by answer
 
 def parts(weak, strong, tau):
     q = weak.detach().softmax(1)
@@ -136,7 +136,7 @@ def test_every_checker_of_chapter_3_is_tried():
     assert mine == set(RIGHT["fixmatch"]) == set(TEMPTING["fixmatch"])
 
 
-# ------------------------------------------------------------------------------------------- chapter 5, answer by answer
+# ------------------------------------------------------------------------------------------- chapter 11, answer by answer
 
 def lazy(net, images):
     net(images).sum().backward()

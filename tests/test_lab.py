@@ -1,4 +1,4 @@
-"""The live lab of chapter 4: what its buttons and sliders do, and that its pictures say what was measured."""
+"""The live lab of chapter 10: what its buttons and sliders do, and that its pictures say what was measured."""
 
 import re
 import time

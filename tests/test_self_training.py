@@ -1,4 +1,4 @@
-"""The pseudo-label loop, against scikit-learn's and against what chapter 2 says of it; chapter 2's checkers."""
+"""The pseudo-label loop, against scikit-learn's and against what chapter 4 says of it; chapter 4's checkers."""
 
 import numpy as np
 import pytest

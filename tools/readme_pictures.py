@@ -30,7 +30,7 @@ def main() -> int:
         page.goto((HTML / "book" / "index.html").as_uri())
         page.wait_for_timeout(12_000)  # the three networks have trained by then
         save(page, "readme-book.png")
-        page.goto((HTML / "notebooks" / "02_self_training.html").as_uri())
+        page.goto((HTML / "notebooks" / "04_self_training.html").as_uri())
         widget = page.locator("figure.fm-widget:has(input[type=range])").first
         widget.scroll_into_view_if_needed()
         page.wait_for_timeout(1_500)

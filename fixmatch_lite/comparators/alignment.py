@@ -1,6 +1,6 @@
 """Distribution alignment: predictions on unlabeled images are pulled towards the class shares of the labeled ones.
 
-Source: Berthelot et al. 2020 (ReMixMatch), section 3.1. Taught in: chapter 4.
+Source: Berthelot et al. 2020 (ReMixMatch), section 3.1. Taught in: chapter 12.
 """
 
 import torch
@@ -23,7 +23,7 @@ class DistributionAlignment(nn.Module):
         num_classes: how many.
         batches, decay: the two memories.
 
-    Source: Berthelot et al. 2020, section 3.1. Taught in: chapter 4.
+    Source: Berthelot et al. 2020, section 3.1. Taught in: chapter 12.
     """
 
     def __init__(self, num_classes, batches=128, decay=0.999):
@@ -49,7 +49,7 @@ class Aligned(nn.Module):
     """A policy that judges aligned predictions: alignment first, then threshold, sharpening or argmax, so that all
     that the inner policy says, its confidence included, is about q~.
 
-    Source: Sohn et al. 2020, section 4 (FixMatch with alignment on CIFAR-100). Taught in: chapter 4.
+    Source: Sohn et al. 2020, section 4 (FixMatch with alignment on CIFAR-100). Taught in: chapter 12.
     """
 
     def __init__(self, policy, num_classes):

@@ -1,7 +1,7 @@
 """Mistakes that are easily made and hardly seen: FixMatch with one thing wrong, so that its price can be measured.
 
 They exist to be compared with, not to be used. What is only a wrong value needs no code: runs/WANTED.toml has the recipes
-of all eleven. Taught in: chapter 5.
+of all eleven. Taught in: chapter 11.
 """
 
 import torch
@@ -37,7 +37,7 @@ class Mistaken(Consistency):
             labeled, weak and strong images pass the net one after another, so that each part is normalized by its own
             statistics; "frozen", after the first evaluation the net stays in evaluation mode.
 
-    Source of what is right: Sohn et al. 2020, Algorithm 1 and the released code. Taught in: chapter 5.
+    Source of what is right: Sohn et al. 2020, Algorithm 1 and the released code. Taught in: chapter 11.
     """
 
     forwards = ("joint",)
@@ -66,7 +66,7 @@ class OneDraw(RandAugment):
     """RandAugment with one draw for a whole batch: every image gets the same operations at the same strength.
 
     Many ports to the GPU do so, since it is the easy way. Source of what is right: Cubuk et al. 2020. Taught in:
-    chapter 5.
+    chapter 11.
     """
 
     def __init__(self, recipe):

@@ -1,6 +1,6 @@
 """UDA: FixMatch with soft targets, and labels that step back once they are learned.
 
-Taught in: chapter 4.
+Taught in: chapter 10.
 """
 
 import math
@@ -28,7 +28,7 @@ class Sharpened(nn.Module):
 
     A port that thresholds the sharpened prediction keeps far more than ``tau`` says, and one that takes the softmax
     of probabilities does not sharpen at all; both are in use. Source: Xie et al. 2020, its training techniques. Taught
-    in: chapter 4.
+    in: chapter 10.
     """
 
     def __init__(self, tau, temperature):
@@ -53,7 +53,7 @@ class UDA(Consistency):
         temperature: below 1 sharpens the targets.
         tsa: "none", "linear", "log" (soon all labels count) or "exp" (learned ones wait until near the end).
 
-    Source: Xie et al. 2020, section 2, and its training techniques. Taught in: chapter 4.
+    Source: Xie et al. 2020, section 2, and its training techniques. Taught in: chapter 10.
     """
 
     alignable = True

@@ -1,4 +1,4 @@
-"""Checkers of chapter 3 (FixMatch in twelve lines). Every truth is computed here, none is written down."""
+"""Checkers of chapter 9 (FixMatch in twelve lines). Every truth is computed here, none is written down."""
 
 import torch
 import torch.nn.functional as F

@@ -1,4 +1,4 @@
-"""Checkers of chapter 5 (The recipe nobody reads). Every truth is computed here, from recipes and recorded runs."""
+"""Checkers of chapter 11 (The recipe nobody reads). Every truth is computed here, from recipes and recorded runs."""
 
 import math
 import statistics

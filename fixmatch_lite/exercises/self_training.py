@@ -1,4 +1,4 @@
-"""Checkers of chapter 2 (Self-training with an SVM). Every truth is computed here, none is written down."""
+"""Checkers of chapter 4 (Self-training with an SVM). Every truth is computed here, none is written down."""
 
 from functools import lru_cache
 

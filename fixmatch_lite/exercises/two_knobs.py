@@ -1,4 +1,4 @@
-"""Checkers of chapter 4 (Two knobs). Every truth is computed here, from recipes and recorded runs."""
+"""Checkers of chapter 10 (Two knobs). Every truth is computed here, from recipes and recorded runs."""
 
 import math
 import random

@@ -11,7 +11,7 @@ CURVES = ("test_accuracy", "mask_rate", "pseudo_label_accuracy")
 
 
 class Threshold(Widget):
-    """A histogram of confidences and the share that a threshold keeps. Used in chapters 2 and 3.
+    """A histogram of confidences and the share that a threshold keeps. Used in chapters 4 and 9.
 
     Args:
         confidence: ``(N,)`` floats from 0 to 1.
@@ -55,7 +55,7 @@ class Threshold(Widget):
 
 class ConfidenceHistory(Widget):
     """How sure a net was of the unlabeled images, through a whole run, and what a threshold would have kept. Used in
-    chapter 4.
+    chapter 10.
 
     Args:
         runs: `Run` objects, or names of runs that come with the module, with histograms of confidence (see `confidence`);
@@ -107,7 +107,7 @@ def recorded_grid():
 
 
 class TwoKnobs(Widget):
-    """Runs recorded over a grid of tau and mu: all seeds and their median. Used in chapter 4.
+    """Runs recorded over a grid of tau and mu: all seeds and their median. Used in chapter 10.
 
     Args:
         runs: dictionaries with ``tau, mu, seed, steps, test_accuracy, mask_rate, pseudo_label_accuracy`` (lists of one

@@ -1,4 +1,4 @@
-"""Twenty-five students: a line through a few of them, and a classifier that teaches itself. Chapters 1 and 2."""
+"""Twenty-five students: a line through a few of them, and a classifier that teaches itself. Chapters 1 and 4."""
 
 import random
 
@@ -64,7 +64,7 @@ class LineFit(Widget):
 
 
 class SelfTrainingStepper(Widget):
-    """Recorded rounds of self-training, one step at a time. Chapter 2.
+    """Recorded rounds of self-training, one step at a time. Chapter 4.
 
     Args:
         history: ``{"class_names", "x_label", "hours", "true", "labeled", "flips", "taus", "runs"}``; a run is

@@ -56,7 +56,7 @@ class Playground(Widget):
 
 
 class LossCalculator(Widget):
-    """The FixMatch loss of a batch small enough to see, its logits open to change. Chapter 3.
+    """The FixMatch loss of a batch small enough to see, its logits open to change. Chapter 9.
 
     Args:
         tau, lambda_u: the threshold and the weight of the unsupervised term.
