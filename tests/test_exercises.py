@@ -8,6 +8,7 @@ import json
 import pkgutil
 import re
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -131,11 +132,6 @@ TEMPTING = {
 }
 
 
-def test_every_checker_of_chapter_3_is_tried():
-    mine = {name.partition(".")[2] for name in CHECKERS if name.startswith("fixmatch.")}
-    assert mine == set(RIGHT["fixmatch"]) == set(TEMPTING["fixmatch"])
-
-
 # ------------------------------------------------------------------------------------------- chapter 11, answer by answer
 
 def lazy(net, images):
@@ -144,7 +140,7 @@ def lazy(net, images):
 
 
 RIGHT_5 = {"rate": [0.03 * 0.7730], "seen": [64 * 2**20 / 40, 1.68e6], "undecayed": [5658], "decay": [0.9908],
-           "without_gradient": [lazy, lambda *given: set(lazy(*given))]}
+           "without_gradient": [lazy, lambda *given: set(lazy(*given))], "quietest": ["weak_only"]}
 TEMPTING_5 = {
     "rate": [(0.015, "straight line"), (0.0212, "full circle"), (0.773, "the factor")],
     "seen": [(64 * 2**20, "all 40 together"), (7 * 64 * 2**20 / 40, "mu counts")],
@@ -152,13 +148,157 @@ TEMPTING_5 = {
     "decay": [(0.999, "Too slow"), (0.9, "a larger one"), (1.0, "between 0 and 1")],
     "without_gradient": [(lambda *given: [], "with dead parts it misses"),
                          (lambda *given: [*lazy(*given), "stem.weight"], "names stem.weight")],
+    "quietest": [("leak", "ends lower"), ("nothing", "eleven names")],
 }
 
+
+# ------------------------------------------------------------------------------------------- chapter 2, answer by answer
+
+def gap_by_bin(confidence, right, bins, whole=False):
+    of = np.minimum((confidence * bins).astype(int), bins - 1) * (not whole)
+    return sum(abs((right - confidence)[of == k].sum()) for k in range(bins)) / len(confidence)
+
+
+def useless(first):
+    q = np.full((500, 10), (1 - first) / 9)
+    q[:, 0] = first
+    return q
+
+
+CONFIDENCE = {
+    "softmax": ([0.665, np.exp(2) / np.exp([0, 1, 2]).sum()], [(2 / 3 + 0.005, "power of each"), (0.9, "largest of them")]),
+    "temperature": ([0.3338], [(1 / 0.3338, "divided by the temperature"), (1.0, "confidence is 0.665"), (-1, "above 0")]),
+    "ece": ([gap_by_bin], [(lambda *a: 100 * gap_by_bin(*a), "as a share"), (lambda *a: gap_by_bin(*a, whole=True), "bin by bin")]),
+    "wrong_examples": ([0.360 / 0.0261], [(0.0261 / 0.360, "Turn it round"), (1, "divide the second by the first")]),
+    "promise": ([], [(2.0, "between 0 and 1"), (1.0, "Of the surest 500"), (0.3, "More or fewer")]),
+    "useless": ([useless(0.1001)], [(useless(0.9), "calibration error is"), (useless(0.1)[:9], "shape"), (useless(0.1) * 2, "their sum 1")]),
+}
+
+# -------------------------------------------------------------------------------- chapters 3, 5 and 6, answer by answer
+
+def agree(x, y, itself=False):
+    distance = np.linalg.norm(x[:, None] - x, axis=-1)
+    if not itself:
+        np.fill_diagonal(distance, np.inf)
+    return np.mean(y[distance.argmin(axis=1)] == y)
+
+
+ASSUMPTIONS = {
+    "weight": ([0.731], [(0.269, "left heap"), (0.8808, "halved")]),
+    "quiet_points": ([85.3], [(0.853, "In percent"), (67, "weight=0.002")]),
+    "smoothness": ([agree], [(lambda x, y: agree(x, y, itself=True), "found itself"), (lambda x, y: 0.2, "should be")]),
+    "two_labels": ([97.0], [(0.97, "In percent"), (80, "average the scores")]),
+    "ten_middles": ([79.2], [(0.792, "In percent"), (83, "first number")]),
+    "strangers": ([98.4], [(0.984, "In percent"), (92, "median over five draws")]),
+}
+
+
+def surest(q, k, order=-1, cut=True):
+    kept = [np.flatnonzero(q.argmax(1) == c) for c in range(q.shape[1])]
+    return np.sort(np.concatenate([own[np.argsort(order * q[own].max(1))][:k if cut else None] for own in kept]))
+
+
+TEACHER = {
+    "gap": ([20.1], [(0.201, "In points"), (-20.1, "other way round"), (5, "last pair")]),
+    "forgotten": ([8], [(0, "it recognizes"), (11, "0 to 9")]),
+    "surest": ([surest], [(lambda q, k: surest(q, k, order=1), "falling confidence"), (lambda q, k: surest(q, k, cut=False), "should keep"),
+                          (lambda q, k: surest(q, k)[::-1], "now sort")]),
+    "validation_size": ([900], [(9, "it is squared"), (100, "solve for n")]),
+    "winner": ([98.6], [(0.986, "In percent"), (90, "each of them"), (95, "take the largest")]),
+    "fair_twenty": ([11.0], [(0.11, "In points"), (-20, "median of after minus before")]),
+}
+
+
+def sharper(q, T):
+    log_q = np.log(np.clip(q, 1e-300, None)) / T
+    powers = np.exp(log_q - log_q.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+TARGETS = {
+    "push": ([-0.665], [(0.665, "The sign"), (1 - 0.2447, "second logit"), (0.1, "0 minus that")]),
+    "others": ([0.665], [(-0.665, "The sign"), (0, "sum to 0")]),
+    "sharpened": ([sharper], [(lambda q, T: sharper(q, 1 / T), "power T"), (lambda q, T: q ** (1 / T), "sum to 1")]),
+    "entropy_peak": ([0.824], [(0.176, "downward"), (0.6, "elsewhere it is larger"), (2, "above one half")]),
+    "largest": ([0.05], [(0.5, "without a threshold"), (0.95, "answer of the model"), (0.2, "just kept")]),
+    "softer": ([82.1], [(0.821, "In percent"), (75, "take the mean")]),
+}
+
+# ------------------------------------------------------------------------------- chapters 7, 8 and 12, answer by answer
+
+def cover(images, row, column, side, clip=True):
+    images = images.clone()
+    for k in range(len(images)):
+        top, left = int(row[k]) - side // 2, int(column[k]) - side // 2
+        if clip:
+            images[k, :, max(0, top):max(0, top + side), max(0, left):max(0, left + side)] = 127
+        else:
+            images[k, :, max(0, top):max(0, top) + side, max(0, left):max(0, left) + side] = 127
+    return images
+
+
+def spoil(images, *rest):
+    images.fill_(127)
+    return images
+
+
+AUGMENTATION = {
+    "views": ([162], [(81, "mirrored, too"), (128, "nine shifts"), (3, "multiply")]),
+    "mirror": ([0], [(3, "another digit"), (12, "0 to 9")]),
+    "cutout": ([cover], [(lambda *a: cover(*a, clip=False), "not right"), (spoil, "input has changed"), (lambda i, *a: i.float(), "uint8")]),
+    "unchanged": ([0.287], [(0.25, "Identity"), (0.5357, "one layer"), (28.7, "As a share")]),
+    "least": ([("TranslateY", "Solarize")], [("Rotate", "pair"), (("Turn", "Solarize"), "none of the fourteen"), (("Rotate", "Solarize"), "leaves less")]),
+    "forget": ([29], [(28, "One more"), (5, "count")]),
+}
+
+
+def follow(values, decay, start, swap=False):
+    averages = []
+    for value in values:
+        start = (1 - decay) * start + decay * value if swap else decay * start + (1 - decay) * value
+        averages.append(start)
+    return averages
+
+
+CONSISTENCY = {
+    "distance": ([0.04], [(0.08, "sum over the classes"), (0.2, "squared"), (1, "0.2")]),
+    "half_life": ([69], [(68, "whole number"), (50, "straight line"), (5, "multiplies the share")]),
+    "moving_average": ([follow], [(lambda *a: follow(*a)[1:], "one average for each value"), (lambda *a: follow(*a, swap=True), "first average")]),
+    "slope": ([0.0909], [(0.1817, "mean over the two"), (0.4621, "chain rule"), (-0.0909, "sign"), (3, "chain rule")]),
+    "sharpen": ([0.7826], [(0.36, "divide by the sum"), (0.4727, "power T"), (0.6, "Raise each")]),
+    "steadiest": ([], [("FixMatch", "points apart"), ("SVM", "eight names")]),
+}
+
+
+def shares(q, p_model, p_data, tiny=1e-6, norm=True):
+    q = q * (tiny + p_data) / (tiny + p_model)
+    return q / q.sum(axis=1, keepdims=True) if norm else q
+
+
+RESULTS = {
+    "pictures": ([375], [(3.75, "in points"), (-375, "The sign"), (1, "10,000 pictures")]),
+    "stl": ([3.86], [(1.73, "number of folds"), (2.81, "in points"), (9, "root of")]),
+    "aligned": ([shares], [(lambda *a: shares(*a, tiny=0), "infinities"), (lambda *a: shares(*a, norm=False), "sum to 1"),
+                           (lambda q, m, d: shares(q, d, m), "not right")]),
+    "flattery": ([], [(50, "median of the last 20")]),
+    "relative": ([8.58], [(2.68, "points of the whole"), (9.39, "UDA's error, not"), (50, "Divide 2.68")]),
+    "folds": ([16], [(15, "round up"), (4, "one standard error"), (100, "solve for n")]),
+}
 
 # ------------------------------------------------------------------------------------------------------------ and asked
 
 RIGHT = {"fixmatch": RIGHT, "recipe": RIGHT_5}
 TEMPTING = {"fixmatch": TEMPTING, "recipe": TEMPTING_5}
+for chapter, given in {"confidence": CONFIDENCE, "assumptions": ASSUMPTIONS, "teacher": TEACHER, "targets": TARGETS,
+                       "augmentation": AUGMENTATION, "consistency": CONSISTENCY, "results": RESULTS}.items():
+    RIGHT[chapter] = {name: right for name, (right, _) in given.items()}
+    TEMPTING[chapter] = {name: tempting for name, (_, tempting) in given.items()}
+
+
+@pytest.mark.parametrize("chapter", sorted(TEMPTING))
+def test_every_checker_of_a_chapter_is_tried(chapter):
+    mine = {name.partition(".")[2] for name in CHECKERS if name.startswith(f"{chapter}.")}
+    assert mine == set(RIGHT[chapter]) == set(TEMPTING[chapter])
 
 
 @pytest.mark.parametrize("name,answer", [(f"{chapter}.{name}", answer) for chapter, given in RIGHT.items()

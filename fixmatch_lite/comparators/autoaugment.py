@@ -1,6 +1,6 @@
 """AutoAugment: the policy that a search found for CIFAR-10, for comparison.
 
-Source: Cubuk et al. 2019; the table and its magnitudes are read from torchvision. Taught in: chapter 10.
+Source: Cubuk et al. 2019; the table and its magnitudes are read from torchvision. Taught in: chapter 7.
 """
 
 import functools
@@ -23,7 +23,7 @@ class AutoAugment:
         recipe: not asked.
 
     Called with uint8 ``(N, C, H, W)`` and a generator it returns a new batch. Source: Cubuk et al. 2019, table 7, as
-    in torchvision.transforms.AutoAugment. Taught in: chapter 10.
+    in torchvision.transforms.AutoAugment. Taught in: chapter 7.
     """
 
     names = OPERATIONS + MORE

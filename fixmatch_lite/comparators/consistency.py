@@ -4,7 +4,7 @@ All three weigh the unsupervised loss with a linear ramp, from 0 to ``lambda_u``
 FixMatch's released code does. There a labeled batch passes the net alone and only its statistics are remembered for
 evaluation; here labeled and unlabeled images pass together, as FixMatch's do, so that a difference between methods is
 one of their losses. Every image counts (weight 1) where there is no threshold.
-Taught in: chapter 10.
+Taught in: chapter 8.
 """
 
 import torch
@@ -41,7 +41,7 @@ class PiModel(nn.Module):
     Args:
         ramp: share of the steps over which the weight rises.
 
-    Source: Laine and Aila 2017, section 2.1; Sajjadi et al. 2016. Taught in: chapter 10.
+    Source: Laine and Aila 2017, section 2.1; Sajjadi et al. 2016. Taught in: chapter 8.
     """
 
     views = ("weak", "weak")
@@ -72,7 +72,7 @@ class MeanTeacher(nn.Module):
     Args:
         ramp: share of the steps over which the weight rises.
 
-    Source: Tarvainen and Valpola 2017, section 2. Taught in: chapter 10.
+    Source: Tarvainen and Valpola 2017, section 2. Taught in: chapter 8.
     """
 
     views = ("weak", "weak")
@@ -99,7 +99,7 @@ class PseudoLabel(nn.Module):
     Args:
         ramp: share of the steps over which the weight rises.
 
-    Source: Lee 2013, section 2. Taught in: chapter 10.
+    Source: Lee 2013, section 2. Taught in: chapter 8.
     """
 
     views = ("weak",)

@@ -1,6 +1,6 @@
 """CTAugment: strong augmentation whose strengths are learned while the net trains.
 
-Source: Berthelot et al. 2020 (ReMixMatch), section 3.2; the code released with FixMatch. Taught in: chapter 10.
+Source: Berthelot et al. 2020 (ReMixMatch), section 3.2; the code released with FixMatch. Taught in: chapter 7.
 """
 
 import torch
@@ -62,7 +62,7 @@ class CTAugment(nn.Module):
     Called with uint8 ``(N, C, H, W)`` and a generator it returns a new batch. ``rates`` is float32 (19, 2, 17): the
     operations in the order of `NAMES`, their parameters (only "rescale" has a second one, its filter), the bins.
 
-    Source: Berthelot et al. 2020, section 3.2; FixMatch's released code, libml/ctaugment.py. Taught in: chapter 10.
+    Source: Berthelot et al. 2020, section 3.2; FixMatch's released code, libml/ctaugment.py. Taught in: chapter 7.
     """
 
     def __init__(self, recipe=None, *, depth=2, decay=0.99, threshold=0.8):

@@ -3,7 +3,7 @@
 Neither needs the released code's interleaving: it deals labeled and unlabeled images out to the pieces in which that
 code passes them, so that batch norm meets the same mixture in each, and here all mixed images pass at once. As there,
 the passes in which labels are guessed leave no trace in the running statistics, which are those of the mixed images.
-Taught in: chapter 10.
+Taught in: chapter 8.
 """
 
 import torch
@@ -44,7 +44,7 @@ def mixup(images, targets, alpha, generator):
         alpha: small values blend little.
         generator: source of b and of the order of the others.
 
-    Source: Berthelot et al. 2019, section 3.3. Taught in: chapter 10.
+    Source: Berthelot et al. 2019, section 3.3. Taught in: chapter 8.
     """
     n, place = len(images), generator.device
     # Beta is a Dirichlet of two. torch.distributions draws it with this same function, and takes no generator.
@@ -83,7 +83,7 @@ class MixMatch(nn.Module):
         ramp: share of the steps over which the weight rises linearly from 0 to ``lambda_u``; None: see `ramp_share`.
 
     Source: Berthelot et al. 2019, section 3, with the values for CIFAR-10 of section 4 (the released code's default
-    for alpha is 0.5, its lambda_u 100). Taught in: chapter 10.
+    for alpha is 0.5, its lambda_u 100). Taught in: chapter 8.
     """
 
     forwards = ("joint",)
@@ -124,7 +124,7 @@ class ReMixMatch(nn.Module):
         views: strong views of an image; the paper's 8 are worth their time with few unlabeled images a step.
         lambda_1, lambda_r: weights of the two last terms.
 
-    Source: Berthelot et al. 2020, section 3 and Algorithm 1, and the released code. Taught in: chapter 10.
+    Source: Berthelot et al. 2020, section 3 and Algorithm 1, and the released code. Taught in: chapter 8.
     """
 
     forwards = ("joint",)

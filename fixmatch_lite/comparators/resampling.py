@@ -4,7 +4,7 @@ Enlarging is linear, rows and columns apart, so it is two products with a matrix
 of a side are made once, in Pillow's fixed point; products and sums of whole numbers are exact in double precision, and
 so the pixels are Pillow's.
 
-Source: Pillow's documented filters. Taught in: chapter 10.
+Source: Pillow's documented filters. Taught in: chapter 7.
 """
 
 import functools

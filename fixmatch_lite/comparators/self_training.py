@@ -1,6 +1,6 @@
 """Self-training with a net: the oldest way to use unlabeled images, in rounds.
 
-Taught in: chapters 4 and 10.
+Taught in: chapters 4 and 5.
 """
 
 import torch
@@ -24,7 +24,7 @@ class SelfTraining(nn.Module):
     Args:
         rounds: how many parts.
 
-    Source: Yarowsky 1995; the loop of chapter 4. Taught in: chapter 10.
+    Source: Yarowsky 1995; the loop of chapter 4. Taught in: chapter 5.
     """
 
     views = ("weak",)

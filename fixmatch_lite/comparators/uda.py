@@ -1,6 +1,6 @@
 """UDA: FixMatch with soft targets, and labels that step back once they are learned.
 
-Taught in: chapter 10.
+Taught in: chapter 8.
 """
 
 import math
@@ -53,7 +53,7 @@ class UDA(Consistency):
         temperature: below 1 sharpens the targets.
         tsa: "none", "linear", "log" (soon all labels count) or "exp" (learned ones wait until near the end).
 
-    Source: Xie et al. 2020, section 2, and its training techniques. Taught in: chapter 10.
+    Source: Xie et al. 2020, section 2, and its training techniques. Taught in: chapter 8.
     """
 
     alignable = True

@@ -72,7 +72,7 @@ def aligned(answer):
 def flattery(answer):
     """Median over the draws of best-of-run minus reported median, for SoftMatch with 40 digits, in points.
 
-    Hint: statistics.median(flattery("digits-40-softmatch-")).
+    Hint: call flattery with the prefix "digits-40-softmatch-" and take statistics.median of what it returns.
     """
     found = [100 * (max(m.test_accuracy for m in run.metrics) - runs.summarize(run)["test_accuracy"])
              for run in runs.list_runs(prefix="digits-40-softmatch-")]
