@@ -224,7 +224,7 @@ TARGETS = {
     "softer": ([82.1], [(0.821, "In percent"), (75, "take the mean")]),
 }
 
-# ------------------------------------------------------------------------------- chapters 7, 8 and 12, answer by answer
+# --------------------------------------------------------------------------- chapters 7, 8, 12 and 13, answer by answer
 
 def cover(images, row, column, side, clip=True):
     images = images.clone()
@@ -285,12 +285,25 @@ RESULTS = {
     "folds": ([16], [(15, "round up"), (4, "one standard error"), (100, "solve for n")]),
 }
 
+def few(predicted, low, whole=False):
+    return sum(count < low * sum(predicted) / (1 if whole else len(predicted)) for count in predicted)
+
+
+DRAWS = {
+    "spread": ([18.6], [(16.6, "n below the line"), (44.4, "best to worst"), (0.186, "In points"), (3, "five numbers")]),
+    "best_seed": ([27], [(0, "another one"), (500, "0 to 99")]),
+    "collapsed": ([few], [(lambda *a: few(*a, whole=True), "equal share"), (lambda *a: 0, "it should be")]),
+    "wrong_winner": ([0.407], [(0.369, "Both vary"), (0.593, "A comes out"), (0.1, "below 0")]),
+    "classes_seen": ([6.51], [(3.49, "How many are there"), (0.651, "for one digit"), (9, "missed")]),
+    "twenty_middles": ([87.9], [(0.879, "In percent"), (76, "five random states")]),
+}
+
 # ------------------------------------------------------------------------------------------------------------ and asked
 
 RIGHT = {"fixmatch": RIGHT, "recipe": RIGHT_5}
 TEMPTING = {"fixmatch": TEMPTING, "recipe": TEMPTING_5}
 for chapter, given in {"confidence": CONFIDENCE, "assumptions": ASSUMPTIONS, "teacher": TEACHER, "targets": TARGETS,
-                       "augmentation": AUGMENTATION, "consistency": CONSISTENCY, "results": RESULTS}.items():
+                       "augmentation": AUGMENTATION, "consistency": CONSISTENCY, "results": RESULTS, "draws": DRAWS}.items():
     RIGHT[chapter] = {name: right for name, (right, _) in given.items()}
     TEMPTING[chapter] = {name: tempting for name, (_, tempting) in given.items()}
 
