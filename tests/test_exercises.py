@@ -224,7 +224,7 @@ TARGETS = {
     "softer": ([82.1], [(0.821, "In percent"), (75, "take the mean")]),
 }
 
-# --------------------------------------------------------------------------- chapters 7, 8, 12 and 13, answer by answer
+# --------------------------------------------------------------------------- chapters 7, 8 and 12 to 14, answer by answer
 
 def cover(images, row, column, side, clip=True):
     images = images.clone()
@@ -298,12 +298,28 @@ DRAWS = {
     "twenty_middles": ([87.9], [(0.879, "In percent"), (76, "five random states")]),
 }
 
+def lower(sigma, N, tau, warm_up=True):
+    beta = sigma / (max(sigma.max(), N - sigma.sum()) if warm_up else sigma.max().clamp(min=1))
+    return tau * beta / (2 - beta)
+
+
+SUCCESSORS = {
+    "threshold": ([0.3167], [(0.475, "2 - beta"), (0.9, "Put beta")]),
+    "thresholds": ([lower], [(lambda *a: lower(*a, warm_up=False), "larger of two"), (lambda s, n, tau: 0 * s, "they should be"),
+                             (lambda s, n, tau: s / s.max(), "divided by zero"), (lambda s, n, tau: s[:1], "one threshold a class")]),
+    "weight": ([0.000335], [(0.1353, "this bell is narrower"), (0.5, "The exponent")]),
+    "adaptive": ([0.5438], [(0.507, "not from 0"), (0.8, "on its way"), (0.2, "a hundred times")]),
+    "forced": ([400], [(800, "counted twice"), (0, "at most 100")]),
+    "half_way": ([82.0], [(0.82, "In percent"), (74, "half the true share")]),
+}
+
 # ------------------------------------------------------------------------------------------------------------ and asked
 
 RIGHT = {"fixmatch": RIGHT, "recipe": RIGHT_5}
 TEMPTING = {"fixmatch": TEMPTING, "recipe": TEMPTING_5}
 for chapter, given in {"confidence": CONFIDENCE, "assumptions": ASSUMPTIONS, "teacher": TEACHER, "targets": TARGETS,
-                       "augmentation": AUGMENTATION, "consistency": CONSISTENCY, "results": RESULTS, "draws": DRAWS}.items():
+                       "augmentation": AUGMENTATION, "consistency": CONSISTENCY, "results": RESULTS, "draws": DRAWS,
+                       "successors": SUCCESSORS}.items():
     RIGHT[chapter] = {name: right for name, (right, _) in given.items()}
     TEMPTING[chapter] = {name: tempting for name, (_, tempting) in given.items()}
 

@@ -3,7 +3,7 @@
 Each is a policy for `Consistency` and the method around it. Moving averages of statistics forget at the recipe's
 ``ema_decay`` unless told otherwise: both rates are 0.999 in the papers, and both belong to the length of the run. They
 run over the shares of all processes.
-Taught in: chapter 10.
+Taught in: chapter 14.
 """
 
 import torch
@@ -31,7 +31,7 @@ class CurriculumThresholds(nn.Module):
         warm_up: without it, beta_k = sigma_k / max sigma.
 
     Source: Zhang et al. 2021, section 3. The counts follow each batch on the device, where the authors' code counts
-    the whole set on the host every step. Taught in: chapter 10.
+    the whole set on the host every step. Taught in: chapter 14.
     """
 
     def __init__(self, tau, num_classes, size, warm_up=True):
@@ -68,7 +68,7 @@ class FlexMatch(Consistency):
     Args:
         warm_up: see there.
 
-    Source: Zhang et al. 2021. Taught in: chapter 10.
+    Source: Zhang et al. 2021. Taught in: chapter 14.
     """
 
     def __init__(self, recipe, data, *, warm_up=True):
@@ -87,7 +87,7 @@ class SelfAdaptiveThresholds(nn.Module):
         decay: of the averages.
         clip: an upper end for tau_t (0.95 for SVHN); None sets none.
 
-    Source: Wang et al. 2023, section 4.1. Taught in: chapter 10.
+    Source: Wang et al. 2023, section 4.1. Taught in: chapter 14.
     """
 
     def __init__(self, num_classes, decay=0.999, clip=None):
@@ -114,7 +114,7 @@ def fairness(logits_u_strong, weight, p, h):
     their mean prediction divided by the shares of their argmax.
 
     A class that is nobody's argmax gets 0, as in the authors' code; where nothing counts, so does the whole term.
-    Source: Wang et al. 2023, section 4.2. Taught in: chapter 10.
+    Source: Wang et al. 2023, section 4.2. Taught in: chapter 14.
     """
     prediction, number = logits_u_strong.float().softmax(-1), distributed.summed(weight.sum())
     share = weight / number.clamp(min=1)
@@ -138,7 +138,7 @@ class FreeMatch(Consistency):
         lambda_f: weight of the fairness term: 0.001 is the authors' value for CIFAR-10, 0.01 for most other sets.
         decay, clip: see `SelfAdaptiveThresholds`; decay None takes the recipe's ``ema_decay``.
 
-    Source: Wang et al. 2023. Taught in: chapter 10.
+    Source: Wang et al. 2023. Taught in: chapter 14.
     """
 
     def __init__(self, recipe, data, *, lambda_f=0.001, decay=None, clip=None):
@@ -167,7 +167,7 @@ class TruncatedGaussian(nn.Module):
         decay: of the averages.
         align: without it, c = max q.
 
-    Source: Chen et al. 2023, section 3; the 4 (two standard deviations) is the authors' code's. Taught in: chapter 10.
+    Source: Chen et al. 2023, section 3; the 4 (two standard deviations) is the authors' code's. Taught in: chapter 14.
     """
 
     def __init__(self, num_classes, decay=0.999, align=True):
@@ -205,7 +205,7 @@ class SoftMatch(Consistency):
     Args:
         decay: of the averages; None takes the recipe's ``ema_decay``.
 
-    Source: Chen et al. 2023. Taught in: chapter 10.
+    Source: Chen et al. 2023. Taught in: chapter 14.
     """
 
     alignable = True
