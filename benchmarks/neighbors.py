@@ -22,7 +22,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="digits")
     parser.add_argument("--root", help="folder or archive of the data")
-    parser.add_argument("--queries", type=int, default=2000)
+    parser.add_argument("--queries", type=int, default=10_000)
     parser.add_argument("--out", type=Path, help="a JSON file; the line is added to what it holds")
     options = parser.parse_args()
     data = fm.load_data(options.data, labels=40, seed=0, root=options.root)
