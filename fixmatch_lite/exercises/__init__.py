@@ -27,7 +27,7 @@ def check(name: str, answer=..., *, hint: bool = False) -> None:
     except (ImportError, AttributeError):
         raise FixMatchError(f"There is no exercise {name!r}; use the name that stands in the notebook.") from None
     if answer is ...:
-        print("Not answered yet: put your answer in the place of the three dots, then run the cell again.")
+        print("Not answered yet: put your answer in the place of the three dots.")
     else:
         try:
             trouble = checker(answer)
