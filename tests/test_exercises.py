@@ -2,8 +2,10 @@
 
 That the worked solutions are right is nbval's part: they are run with the notebooks."""
 
+import csv
 import importlib
 import inspect
+import io
 import json
 import pkgutil
 import re
@@ -224,7 +226,7 @@ TARGETS = {
     "softer": ([82.1], [(0.821, "In percent"), (75, "take the mean")]),
 }
 
-# --------------------------------------------------------------------------- chapters 7, 8 and 12 to 14, answer by answer
+# --------------------------------------------------------------------------- chapters 7, 8 and 12 to 16, answer by answer
 
 def cover(images, row, column, side, clip=True):
     images = images.clone()
@@ -313,13 +315,68 @@ SUCCESSORS = {
     "half_way": ([82.0], [(0.82, "In percent"), (74, "half the true share")]),
 }
 
+
+def leaks(train, test, shape=True):
+    key = lambda picture: (picture.shape if shape else None, picture.tobytes())
+    seen = {key(picture) for picture in train}
+    return sum(key(picture) in seen for picture in test)
+
+
+def rows(labels, order=sorted, quote=True):
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([("path", "class"), *order(labels.items())])
+    return text.getvalue().splitlines() if quote else [f"{path},{name}" for path, name in [("path", "class"), *order(labels.items())]]
+
+
+def surest_mistakes(q, y, k, wrong_only=True, sign=-1):
+    wrong = np.flatnonzero(q.argmax(axis=1) != y) if wrong_only else np.arange(len(y))
+    return wrong[np.argsort(sign * q[wrong].max(axis=1), kind="stable")][:k]
+
+
+OWN = {
+    "leaks": ([leaks], [(lambda a, b: 0, "it should be"), (lambda *a: leaks(*a, shape=False), "different shapes"), (3, "without parentheses")]),
+    "perfect": ([92.87], [(0.9287, "multiply by 100"), (100, "upper limit"), (97, "50 right of 50")]),
+    "enough": ([400], [(200, "not enough"), (1000, "not the smallest"), (0, "steps of 50")]),
+    "rows": ([rows], [(lambda labels: rows(labels)[1:], "first line"), (lambda labels: rows(labels)[:2], "a line for each"),
+                      (lambda labels: rows(labels, order=list), "order them"), (lambda labels: rows(labels, quote=False), "let csv write it")]),
+    "surest_mistakes": ([surest_mistakes], [(lambda *a: surest_mistakes(*a, wrong_only=False), "right answers"),
+                                            (lambda q, y, k: surest_mistakes(q, y, k)[:1], "there should be"),
+                                            (lambda q, y, k: surest_mistakes(q, y, k)[::-1], "another order"),
+                                            (lambda *a: surest_mistakes(*a, sign=1), "not the surest")]),
+    "width": ([0.574], [(1.742, "Turn it round"), (0.3333, "square root"), (2, "each one's width")]),
+}
+
+
+def passes(batch_size, mu, kept, forward, weak=True, backward=True):
+    u = mu * batch_size
+    if forward == "joint":
+        return (3 if backward else 1) * (batch_size + 2 * u)
+    return u * weak + 3 * (batch_size + (kept * u if forward == "kept" else u))
+
+
+def mean_gradient(gradients, counts):
+    return sum(n * gradient for n, gradient in zip(counts, gradients)) / sum(counts)
+
+
+FAST = {
+    "amdahl": ([lambda s, f: 1 / (1 - s + s / f)], [(lambda s, f: 1 - s + s / f, "Turn it round"), (lambda s, f: f, "as fast as its part"),
+                                                    (lambda s, f: 1 + s * (f - 1), "it should be")]),
+    "limit": ([1.266], [(4.76, "They stay"), (1.21, "divide the time"), (2, "How many times")]),
+    "work": ([passes], [(lambda *a: passes(*a, backward=False), "Those are the views"), (lambda *a: passes(*a, weak=False), "still pass once"),
+                        (lambda b, mu, kept, f: passes(b, mu, 1, f), "should be")]),
+    "memory": ([153.6], [(614.4, "four bytes"), (51.2, "Three colors"), (153.6e6, "Those are bytes"), (1, "Multiply")]),
+    "mean_gradient": ([mean_gradient], [(lambda g, n: sum(g) / len(g), "plain mean"), (lambda g, n: mean_gradient(g, n) * sum(n), "sum over all"),
+                                        (lambda g, n: g[0], "Not right for shares")]),
+    "digits": ([7], [(8, "halfway"), (2.0**-7, "exponent"), (23, "float32"), (10, "float16"), (3, "stops growing")]),
+}
+
 # ------------------------------------------------------------------------------------------------------------ and asked
 
 RIGHT = {"fixmatch": RIGHT, "recipe": RIGHT_5}
 TEMPTING = {"fixmatch": TEMPTING, "recipe": TEMPTING_5}
 for chapter, given in {"confidence": CONFIDENCE, "assumptions": ASSUMPTIONS, "teacher": TEACHER, "targets": TARGETS,
                        "augmentation": AUGMENTATION, "consistency": CONSISTENCY, "results": RESULTS, "draws": DRAWS,
-                       "successors": SUCCESSORS}.items():
+                       "successors": SUCCESSORS, "own": OWN, "fast": FAST}.items():
     RIGHT[chapter] = {name: right for name, (right, _) in given.items()}
     TEMPTING[chapter] = {name: tempting for name, (_, tempting) in given.items()}
 

@@ -1,5 +1,6 @@
 """The widgets: what Python puts into a page, and, in a headless Chromium, that moving a control gives Python's numbers."""
 
+import dataclasses
 import json
 import os
 import re
@@ -87,6 +88,19 @@ def explored():
     return runs
 
 
+def by_mu():
+    """Made-up runs of two ratios, two of each, evaluated at the same steps."""
+    runs = {}
+    for mu in (1, 7):
+        for seed in (0, 1):
+            random = np.random.RandomState(10 * mu + seed)
+            metrics = tuple(fm.Metrics(step, 1.0, 0.5, 0.5, 0.8, round(float(random.uniform(0.7, 0.99)), 4), 0.5, 0.9,
+                                       None, None, 0.1, 100.0, 1.0 * step) for step in range(10, 301, 10))
+            recipe = fm.recipe("digits", mu=mu, steps=300, seed=seed)
+            runs.setdefault(mu, []).append(fm.runs.Run(Path(f"mu{mu}-{seed}"), recipe, {}, metrics))
+    return runs
+
+
 class Judged:
     """A run with made-up histograms of confidence."""
 
@@ -117,6 +131,8 @@ def one_of_each():
         "Reliability": widgets.Reliability(*some_logits(), tau=0.9),
         "AugmentationBench": widgets.AugmentationBench(*some_pictures(), fill=0),
         "AverageTracker": widgets.AverageTracker(some_path()),
+        "StepBudget": widgets.StepBudget(["views", "forward", "backward"], [12.5, 40, 81.3], part="backward"),
+        "Ratio": widgets.Ratio(by_mu()),
         "LossCalculator": widgets.LossCalculator(),
         "LineFit": widgets.LineFit(table.Hours, table.Scores, fm.study_hours.split(1).labeled_rows),
         "SelfTrainingStepper": widgets.SelfTrainingStepper.record(split.x, split.y, split.u, split.u_true, runs),
@@ -322,7 +338,7 @@ def show(chromium, tmp_path):
 
 
 def number(text):
-    return float(re.search(r"[−-]?\d+(\.\d+)?", text)[0].replace("−", "-"))
+    return float(re.search(r"[−-]?\d+(\.\d+)?", text.replace(",", ""))[0].replace("−", "-"))
 
 
 def value(page, name):
@@ -466,6 +482,80 @@ def test_average_tracker_follows_as_python_does(show):
     page.mouse.click(box["x"] + box["width"] * 0.5, box["y"] + box["height"] / 2)
     same()
     assert len(seen) >= 4
+
+
+def moves(page, slider, same):
+    """Move a slider by keyboard and by mouse; ``same`` compares the page with Python after each."""
+    same()
+    slider.focus()
+    for name in ("ArrowRight", "End", "Home", "PageUp"):
+        page.keyboard.press(name)
+        same()
+    box = slider.bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.6, box["y"] + box["height"] / 2)
+    same()
+
+
+@pytest.mark.browser
+def test_step_budget_gains_what_python_says(show):
+    widget = widgets.StepBudget(["views", "forward", "backward"], [12.5, 40, 81.3], part="backward")
+    page = show(widget)
+    part, slider = page.get_by_role("combobox"), page.get_by_role("slider")
+    seen = set()
+
+    def same():
+        name, factor = part.input_value(), widget.state["factors"][int(slider.input_value())]
+        gain = widget.speedup(name, factor)
+        assert number(value(page, "the step is faster by")) == pytest.approx(gain, abs=0.006)
+        assert number(value(page, "and never by more")) == pytest.approx(widget.speedup(name, 1e12), abs=0.006)
+        assert number(value(page, "the step then takes")) == pytest.approx(133.8 / gain, abs=0.51)
+        drawn = [float(rect.get_attribute("width")) for rect in page.locator("svg[role=img] rect").all()]
+        assert sum(drawn[3:]) + 3 == pytest.approx((sum(drawn[:3]) + 3) / gain, abs=3)
+        seen.add((name, factor))
+
+    moves(page, slider, same)
+    for name in ("views", "forward"):
+        part.select_option(name)
+        moves(page, slider, same)
+    assert len(seen) >= 10
+    page.get_by_text("Show the numbers").click()
+    page.locator("tbody tr").first.wait_for()
+    assert page.locator("tbody tr").count() == 3
+
+
+@pytest.mark.browser
+def test_ratio_buys_what_python_says(show):
+    widget = widgets.Ratio(by_mu())
+    page = show(widget)
+    mu, budget = (page.get_by_role("slider", name=name) for name in ("μ", "Budget"))
+    seen = set()
+
+    def same():
+        ratio = widget.state["mus"][int(mu.input_value())]
+        images = widget.state["budgets"][int(budget.input_value())]
+        done, accuracy, labeled = widget.bought(ratio, images)
+        assert number(value(page, "images a step")) == 32 * (1 + 2 * ratio)
+        assert number(value(page, "steps done").partition(" of ")[0]) == done
+        assert number(value(page, "labeled images")) == labeled
+        shown = value(page, "accuracy by then")
+        assert shown == "–" if accuracy is None else number(shown) == pytest.approx(100 * accuracy, abs=0.051)
+        seen.add((ratio, images))
+
+    moves(page, budget, same)
+    moves(page, mu, same)
+    moves(page, budget, same)
+    assert len(seen) >= 8
+
+
+def test_the_budget_widgets_refuse_what_they_cannot_show():
+    for wrong in ((["a"], [1]), (["a", "a"], [1, 2]), (["a", "b"], [1, 0]), (["a", "b"], [1, 2], "c")):
+        with pytest.raises(fm.FixMatchError):
+            widgets.StepBudget(*wrong)
+    runs = by_mu()
+    shorter = dataclasses.replace(runs[7][0], metrics=runs[7][0].metrics[:-1])
+    for wrong in ({}, {7: []}, {7: [runs[7][1], shorter]}):
+        with pytest.raises(fm.FixMatchError):
+            widgets.Ratio(wrong)
 
 
 @pytest.mark.browser

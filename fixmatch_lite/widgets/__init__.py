@@ -6,6 +6,7 @@ Each shows itself when it is the last expression of a cell. Nothing is fetched f
 from .augmenting import AugmentationBench
 from .averaging import AverageTracker
 from .base import Widget, bundle
+from .budgets import Ratio, StepBudget
 from .calibration import Reliability
 from .curves import ConfidenceHistory, Threshold, TwoKnobs
 from .explorer import RunExplorer
@@ -14,5 +15,5 @@ from .students import LineFit, SelfTrainingStepper
 from .training import LossCalculator, Playground
 
 __all__ = ["AugmentationBench", "AverageTracker", "ConfidenceHistory", "Guess", "LineFit", "LossCalculator",
-           "Playground", "Quiz", "Reliability", "RunExplorer", "SelfTrainingStepper", "Threshold", "TwoKnobs",
-           "Widget", "bundle"]
+           "Playground", "Quiz", "Ratio", "Reliability", "RunExplorer", "SelfTrainingStepper", "StepBudget",
+           "Threshold", "TwoKnobs", "Widget", "bundle"]

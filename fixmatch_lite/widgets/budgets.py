@@ -1,0 +1,96 @@
+"""What something costs: a step in parts that get faster, a ratio mu in images through the net."""
+
+import numpy as np
+
+from ..errors import FixMatchError
+from .base import Widget, svg
+
+FACTORS = [1, 1.5, 2, 3, 5, 10, 20, 50, 100, 1000]
+
+
+class StepBudget(Widget):
+    """A training step in parts; one of them gets faster, and what becomes of the whole. Used in chapter 16.
+
+    Args:
+        names: of the parts, at least two, all different.
+        ms: ``(parts,)`` floats, milliseconds of each, all above 0.
+        part: which one gets faster.
+        factor: how many times, where the slider starts (the nearest of `FACTORS`).
+
+    Raises:
+        FixMatchError: names and times do not fit together, or there is no such part.
+    """
+
+    module = "step_budget"
+
+    def __init__(self, names, ms, part=None, factor=2):
+        names, ms = list(names), np.asarray(ms, dtype=float)
+        part = names[0] if part is None and names else part
+        if not (len(set(names)) == len(names) == len(ms) >= 2 and np.isfinite(ms).all() and (ms > 0).all()):
+            raise FixMatchError("Give at least two parts with different names, and a time above 0 for each.")
+        if part not in names:
+            raise FixMatchError(f"There is no part {part!r}; there are {', '.join(names)}.")
+        super().__init__({"names": names, "ms": ms, "part": part, "factors": FACTORS,
+                          "factor": min(FACTORS, key=lambda f: abs(f - factor))}, f"parts={len(names)}")
+
+    def speedup(self, part, factor):
+        """How many times faster the step becomes if ``part`` becomes ``factor`` times faster. Source: Amdahl 1967."""
+        ms = dict(zip(self.state["names"], self.state["ms"]))
+        return sum(ms.values()) / (sum(ms.values()) - ms[part] + ms[part] / factor)
+
+    def fallback(self):
+        names, ms, total = self.state["names"], self.state["ms"], sum(self.state["ms"])
+        text = "A step of " + ", ".join(f"{name} {t:.0f} ms ({t / total:.0%})" for name, t in zip(names, ms))
+        left, bars = 10.0, ""
+        for k, t in enumerate(ms):
+            bars += (f'<rect x="{left:.1f}" y="10" width="{620 * t / total:.1f}" height="40" stroke="var(--fm-card)" '
+                     f'fill="var(--fm-{"labeled" if k % 2 else "accuracy"})"/>')
+            left += 620 * t / total
+        return svg(640, 60, bars, text) + f"<p>{text}.</p>"
+
+
+class Ratio(Widget):
+    """What a bigger ratio mu buys and costs: accuracy by images through the net, cut off at a budget. Used in chapter 10.
+
+    Args:
+        runs: {mu: recorded runs with that mu}; accuracies are medians over the runs of one mu at each step, then over
+            five evaluations.
+        mu: the one that is brought out.
+        budget: images, all views counted, that may pass through the net.
+
+    Raises:
+        FixMatchError: no runs, a mu without any, or runs of one mu that were not evaluated at the same steps.
+    """
+
+    module = "ratio"
+
+    def __init__(self, runs, mu=None, budget=None):
+        curves = {}
+        for ratio, some in sorted(runs.items()):
+            steps = {tuple(m.step for m in run.metrics) for run in some}
+            if len(steps) != 1:
+                raise FixMatchError(f"For mu = {ratio} give one run or more, all evaluated at the same steps.")
+            accuracy = np.median([[m.test_accuracy_raw for m in run.metrics] for run in some], axis=0)
+            smooth = [float(np.median(accuracy[max(0, k - 4):k + 1])) for k in range(len(accuracy))]
+            size = some[0].recipe.batch_size
+            curves[ratio] = {"steps": list(steps.pop()), "accuracy": smooth, "labeled": size,
+                             "images": size * (1 + 2 * ratio)}
+        if not curves:
+            raise FixMatchError("Give the recorded runs of at least one mu.")
+        ends = [curve["steps"][-1] * curve["images"] for curve in curves.values()]
+        budgets = [round(max(ends) * k / 20) for k in range(1, 21)]
+        wanted = min(ends) if budget is None else budget
+        super().__init__({"mus": list(curves), "curves": curves, "mu": max(curves) if mu is None else mu, "budgets": budgets,
+                          "budget": min(budgets, key=lambda b: abs(b - wanted))}, f"mus={len(curves)}")
+
+    def bought(self, mu, budget):
+        """At this budget: (steps done, accuracy at the last evaluation by then or None, labeled images seen)."""
+        curve = self.state["curves"][str(mu)]
+        done = min(curve["steps"][-1], int(budget // curve["images"]))
+        until = [a for step, a in zip(curve["steps"], curve["accuracy"]) if step <= done]
+        return done, until[-1] if until else None, done * curve["labeled"]
+
+    def fallback(self):
+        rows = "".join(f"<li>mu {mu}: {done} steps, " + ("not measured yet" if a is None else f"{100 * a:.1f} %") + "</li>"
+                       for mu in self.state["mus"] for done, a, _ in [self.bought(mu, self.state["budget"])])
+        return f"<p>With {self.state['budget']:,} images through the net:</p><ul>{rows}</ul>"
