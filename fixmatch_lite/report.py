@@ -4,7 +4,7 @@ import platform
 
 import torch
 
-from .devices import autocast_dtype, choose_device
+from .devices import autocast_dtype, choose_device, is_fast
 from .version import __version__
 
 
@@ -19,3 +19,5 @@ def report() -> None:
     dtype = str(autocast_dtype(device) or torch.float32).removeprefix("torch.")
     print(f"fixmatch_lite {__version__}, torch {torch.__version__}, Python {platform.python_version()}")
     print(f"device: {name}; arithmetic the fastest recipes use here: {dtype}")
+    if is_fast():
+        print("FIXMATCH_LITE_FAST is set: trainings are cut short, their numbers mean nothing.")

@@ -19,6 +19,7 @@ import torch
 from . import distributed
 from .checkpoints import read_checkpoint
 from .confidence import histogram, is_moment
+from .devices import is_fast
 from .data import data_title
 from .errors import FixMatchError
 from .files import append_line, make_folder, write_atomically
@@ -166,6 +167,7 @@ def _description(training, data):
         "class_names": list(data.class_names),
         "unlabeled": len(data.u),
         "labeled_hash": data.labeled_hash,
+        "fast": is_fast(),
         "labeled_indices": list(data.labeled_indices),
     }
 

@@ -374,6 +374,23 @@ def test_gpu_draws_the_batches_of_the_cpu_and_learns(digits):
     assert here.loss_supervised == pytest.approx(there.loss_supervised, rel=0.2)
 
 
+def test_fast_speed_evaluates_as_often_after_one_update_each(digits, monkeypatch, tmp_path, capsys):
+    recipe = fm.recipe("digits", batch_size=4, steps=7, eval_every=3)
+    updates = []
+    monkeypatch.setattr(fm.training.Training, "_train_step", lambda self, work=fm.training.Training._train_step:
+                        (work(self), updates.append(self.step)))
+    assert [m.step for m in fm.fit(recipe, digits)] == [3, 6, 7] and len(updates) == 7
+    updates.clear()
+    monkeypatch.setenv("FIXMATCH_LITE_FAST", "1")
+    fast = [m.step for m in fm.runs.record(tmp_path / "fast", recipe, digits)]
+    assert fast == [3, 6, 7] and len(updates) == 3
+    assert fm.runs.load(tmp_path / "fast").provenance["fast"] is True
+    fm.report()
+    assert "numbers mean nothing" in capsys.readouterr().out
+    monkeypatch.setenv("FIXMATCH_LITE_FAST", "0")
+    assert not fm.devices.is_fast()
+
+
 def test_progress_is_a_line_an_evaluation_in_a_log(digits, capsys):
     list(fm.fit(small(tau=0.0), digits, progress="auto"))
     lines = capsys.readouterr().err.strip().splitlines()

@@ -203,6 +203,7 @@ def main():
     parser.add_argument("--unfinished", type=Path, default=ROOT / "runs" / "unfinished")
     parser.add_argument("--list", action="store_true", help="say what is done, begun and missing, and do nothing")
     options = parser.parse_args()
+    os.environ.pop("FIXMATCH_LITE_FAST", None)  # what is recorded is trained in full
     if options.list:
         for name, _, entry in wanted(options.list_file):
             if options.only in name:
