@@ -52,13 +52,13 @@ def make_generators(seed, device, rank=0):
             for k, name in enumerate(names)}
 
 
-@functools.cache
 def is_fast():
     """Whether the environment has FIXMATCH_LITE_FAST=1: then `fit` does one update before each evaluation and counts it
     as all of them. Every cell of a chapter still runs, in seconds, and its accuracies mean nothing. For tests."""
     return os.environ.get("FIXMATCH_LITE_FAST", "0") not in ("", "0")
 
 
+@functools.cache
 def keep_memory():
     """Let the process keep what it frees, where the C library is glibc: it would hand every tensor of some megabytes
     back to the system and take it again, zeroed page by page, a few hundred times a step. On two cores that is a
