@@ -35,7 +35,7 @@ book: $(STAMP)  ## run every notebook and build the book, then say where it is
 # The book has just run every notebook in full; here they run again in the fast speed, each cell for its own.
 test: book  ## run everything: units, notebooks, the built book, the browser
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests
-	@OMP_NUM_THREADS=1 FIXMATCH_LITE_FAST=1 $(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env notebooks
+	@OMP_NUM_THREADS=1 FIXMATCH_LITE_FAST=1 $(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env --ignore=notebooks/blank notebooks
 
 unit: $(STAMP)  ## run the module's own tests only (no book, no notebooks, no browser)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests --ignore=tests/test_book.py --ignore=tests/test_browser.py

@@ -2,6 +2,7 @@
 
 import json
 import re
+import zipfile
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
 
@@ -80,6 +81,13 @@ def test_style_sheets_load_nothing_from_elsewhere():
                 assert not elsewhere(address), f"{sheet.name}: {address}"
                 if sheet.name == "fixmatch.css":
                     assert (sheet.parent / address).is_file(), address
+
+
+def test_zip_holds_every_page_and_what_it_needs():
+    with zipfile.ZipFile(ROOT / "_build" / "fixmatch-lite-book.zip") as packed:
+        names = {name.removeprefix("fixmatch-lite-book/"): packed.getinfo(name).file_size for name in packed.namelist()}
+    there = {path.relative_to(HTML).as_posix(): path.stat().st_size for path in HTML.rglob("*") if path.is_file()}
+    assert names == there and "index.html" in names
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

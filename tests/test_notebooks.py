@@ -206,3 +206,39 @@ def test_nothing_is_installed_or_fetched_but_by_the_set_up_cell(notebook):
     for cell in code_cells(notebook):
         if "setup" not in tags(cell):
             assert not re.search(r"pip install|^\s*[!%]|https?://", source(cell), re.M), source(cell)
+
+
+# Blank copies ----------------------------------------------------------------------------------------------------
+
+def test_blank_copies_are_in_step():
+    result = subprocess.run([sys.executable, "tools/blank_notebooks.py", "--check"], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, f"{result.stdout}(python tools/blank_notebooks.py writes them)"
+
+
+def test_a_blank_copy_has_all_of_the_text_and_none_of_the_answers(notebook, request):
+    import nbformat
+
+    name = request.node.callspec.id
+    blank = json.loads((ROOT / "notebooks" / "blank" / f"{name}.ipynb").read_text(encoding="utf-8"))
+    nbformat.validate(nbformat.from_dict(blank))
+    words = lambda book: sum(len(source(cell).split()) for cell in book["cells"] if cell["cell_type"] == "markdown")
+    assert words(blank) > words(notebook)
+    code = [source(cell) for cell in blank["cells"] if cell["cell_type"] == "code"]
+    assert len(code) == sum(cell["cell_type"] == "code" and "solution" not in tags(cell) for cell in notebook["cells"])
+    assert sum("answer = ..." in text for text in code) >= 5
+    for text in code:
+        kept = text.startswith("# Set-up:") or text.startswith(("fm.widgets.Guess(", "fm.widgets.Quiz(")) or "answer = ..." in text
+        assert kept or text == "" or (text.startswith("# ") and "\n" not in text), text
+    assert "# @title Solution" not in "".join(code)
+    for link in re.findall(r"\]\(((?:\.\./)+[^)#]+)", "".join(source(cell) for cell in blank["cells"])):
+        assert (ROOT / "notebooks" / "blank" / link).exists(), link
+
+
+def test_the_emptying_leaves_the_first_comment_only():
+    sys.path.insert(0, str(ROOT / "tools"))
+    try:
+        from blank_notebooks import emptied
+    finally:
+        sys.path.pop(0)
+    assert emptied("x = 1  # beside\n  # first\n# second") == "# first"
+    assert emptied("x = 1") == ""

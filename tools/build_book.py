@@ -15,11 +15,13 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
 RECORD = BUILD / "fingerprints.json"
+ZIP = BUILD / "fixmatch-lite-book.zip"
 FIRST_PAGE = BUILD / "html" / "index.html"
 CODE = ["fixmatch_lite", "constraints.txt", "pyproject.toml"]
 PAGES = ["book", "notebooks", "benchmarks/recorded", "runs/WANTED.toml", "_config.yml", "_toc.yml",
@@ -63,9 +65,18 @@ def build() -> int:
     status = subprocess.run([sys.executable, "-c", run, "build", str(ROOT), "-W", "-n", "--keep-going"],
                             cwd=ROOT, env=os.environ | {"IPYTHONDIR": str(clean_profile())}).returncode
     if status == 0 and FIRST_PAGE.is_file():
+        pack()
         RECORD.write_text(json.dumps(now | {"built": True}))
         return 0
     return status or 1
+
+
+def pack():
+    """The pages as one file, to be read where there is no network: unpack it, open index.html."""
+    with zipfile.ZipFile(ZIP, "w", zipfile.ZIP_DEFLATED) as packed:
+        for path in sorted((BUILD / "html").rglob("*")):
+            if path.is_file():
+                packed.write(path, Path(ZIP.stem) / path.relative_to(BUILD / "html"))
 
 
 def main() -> int:
@@ -77,6 +88,7 @@ def main() -> int:
     opener = {"darwin": "open", "win32": "start"}.get(sys.platform, "xdg-open")
     print(f"\nThe book is built ({time.perf_counter() - start:.0f} s). Its first page:")
     print(f"  {FIRST_PAGE.as_uri()}")
+    print(f"All pages in one file, to hand on: {ZIP.relative_to(ROOT)} ({ZIP.stat().st_size / 1e6:.0f} MB)")
     print("Open that address in a browser (no server, no network needed), or:")
     print(f"  {opener} {FIRST_PAGE.relative_to(ROOT).as_posix()}")
     return 0
