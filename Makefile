@@ -20,7 +20,7 @@ MINUTES ?= 60
 PROCESSES ?= 1
 ROOT ?=
 
-.PHONY: help setup book test unit lab runs clean distclean
+.PHONY: help setup book pdf test unit lab runs clean distclean
 
 help:  ## list the targets
 	@echo "FixMatch Lite. Targets:"
@@ -30,6 +30,9 @@ setup: $(STAMP)  ## make .venv and install the module, the book's tools and the 
 
 book: $(STAMP)  ## run every notebook and build the book, then say where it is
 	@$(BIN)/python tools/build_book.py
+
+pdf: book  ## print the built book into one PDF (needs Chromium)
+	@$(BIN)/python tools/make_pdf.py
 
 # Two at a time, a file (a notebook) to each, and one thread each: torch's threads in both would fight for the cores.
 # The book has just run every notebook in full; here they run again in the fast speed, each cell for its own.
