@@ -16,15 +16,19 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 HTML = ROOT / "_build" / "html"
 OUT = ROOT / "_build" / "fixmatch-lite-book.pdf"
-SHEET = {"format": "A4", "margin": {"top": "18mm", "bottom": "20mm", "left": "18mm", "right": "18mm"}}
-# No furniture of the site, no link to a file of the machine that printed it, solutions open.
+SHEET = {"format": "A4", "scale": 0.8, "margin": {"top": "18mm", "bottom": "20mm", "left": "18mm", "right": "18mm"}}
+# No furniture of the site, no link to a file of the machine that printed it, solutions open, no figure cut in two.
 PREPARE = """() => {
   for (const node of document.querySelectorAll(
-    ".bd-header-article, .prev-next-footer, .bd-footer-content, .bd-sidebar-secondary, .skip-link, .headerlink")) node.remove();
+    "#jb-print-toc, .bd-header-article, .prev-next-footer, .bd-footer-content, .bd-sidebar-secondary, .skip-link, .headerlink")) node.remove();
   for (const link of document.querySelectorAll("a[href]"))
     if (!/^https?:/.test(link.getAttribute("href"))) link.removeAttribute("href");
   for (const details of document.querySelectorAll("details"))
     if (/solution/i.test(details.querySelector("summary")?.textContent || "")) details.open = true;
+  const style = document.createElement("style");
+  style.textContent = "figure, .cell_output, pre, tr {break-inside: avoid} h1, h2, h3 {break-after: avoid}" +
+    "* {animation: none !important; transition: none !important}";
+  document.head.append(style);
 }"""
 
 
