@@ -57,7 +57,8 @@ def test_pages_are_those_of_the_contents_and_no_others():
     assert sorted(CONTENTS) == sorted(page.relative_to(HTML).with_suffix("").as_posix() for page in WRITTEN)
     others = {name(page) for page in PAGES} - {name(page) for page in WRITTEN}
     made_by_sphinx = {"index.html", "genindex.html", "search.html", "py-modindex.html"}
-    assert {page for page in others if not page.startswith("_modules/")} <= made_by_sphinx
+    sheets = {f"book/handouts/session-{k}.html" for k in range(1, 5)}
+    assert {page for page in others if not page.startswith("_modules/")} <= made_by_sphinx | sheets
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
@@ -188,3 +189,55 @@ def test_every_worked_solution_is_right(page):
             if re.search(r"^(Right\.|Not yet\.|Not answered yet)", output.get_text(), re.M)]
     assert said.count("Right.") == len(exercises) >= 5
     assert not [text for text in said if text.startswith("Not yet")]
+
+
+# The teachers' sheets ----------------------------------------------------------------------------------------------
+
+IN_CLASS = {1: ("02", "03"), 2: ("05", "06"), 3: ("08", "09"), 4: ("13", "11")}
+
+
+def sheet_and_chapters(session):
+    page = soup(HTML / "book" / "handouts" / f"session-{session}.html")
+    return page, [soup(next(path for path in CHAPTERS if path.name.startswith(number))) for number in IN_CLASS[session]]
+
+
+@pytest.mark.parametrize("session", IN_CLASS)
+def test_sheet_asks_all_that_its_chapters_ask(session):
+    sheet, chapters = sheet_and_chapters(session)
+    asked, answered = sheet.get_text().split("What the figures show")
+    for chapter in chapters:
+        assert chapter.select_one("#guess-first > p").get_text() in asked
+        tasks = chapter.select("section#exercises > section")
+        assert len(tasks) >= 5 and all(task.p.get_text() in asked for task in tasks)
+        questions = chapter.select("figure.fm-quiz > p:not(.fm-title)")
+        assert len(questions) >= 4 and all(question.get_text() in asked for question in questions)
+        for point in chapter.select("section#key-points li"):
+            assert point.get_text() in answered and point.get_text() not in asked
+        for caption in chapter.select("figcaption .caption-text"):
+            assert caption.get_text().strip() in answered and caption.get_text().strip() not in asked
+
+
+@pytest.mark.parametrize("session", IN_CLASS)
+def test_sheet_gives_no_answer_before_its_last_page(session):
+    sheet, chapters = sheet_and_chapters(session)
+    assert not sheet.select("pre, details, button, input, .fm-widget")
+    asked = sheet.get_text().split("What the figures show")[0]
+    for chapter in chapters:
+        reasons = [li.get_text()[1:].strip() for li in chapter.select("figure.fm-quiz details li")]
+        assert len(reasons) >= 12 and not any(reason in asked for reason in reasons)
+        assert len(chapter.select("figure.align-default")) <= len(sheet.select("img")), "a figure is missing"
+    letters = [p.get_text()[16:-1] for p in sheet.find_all("p") if p.get_text().startswith("Check yourself: ")]
+    for chapter, given in zip(chapters, letters, strict=True):
+        right = ["abcdef"[[li.get_text()[0] for li in reasons.select("li")].index("✓")] for reasons in chapter.select("figure.fm-quiz details")]
+        assert given == ", ".join(f"{k} {letter}" for k, letter in enumerate(right, 1))
+
+
+@pytest.mark.parametrize("session", IN_CLASS)
+def test_sheet_finds_its_pictures_style_and_formulas(session):
+    path = HTML / "book" / "handouts" / f"session-{session}.html"
+    sheet = soup(path)
+    files = [tag.get("src") or tag.get("href") for tag in sheet.select("img, script[src], link")]
+    assert len(files) > 4 and all((path.parent / unquote(urlsplit(file).path)).is_file() for file in files)
+    assert all(image["alt"].strip() for image in sheet.select("img"))
+    assert any("mathjax" in file for file in files)
+    assert f"handouts/{path.name}" in [link["href"] for link in soup(HTML / "book" / "teachers.html").select("a[href]")]

@@ -398,3 +398,25 @@ def test_right_answers(name, answer, capsys):
 def test_tempting_answers_are_told_apart(name, answer, hint, capsys):
     text = said(capsys, name, answer)
     assert text.startswith("Not yet. ") and hint in text, text
+
+
+# The quizzes -------------------------------------------------------------------------------------------------------
+
+QUESTIONS = [item for path in sorted((ROOT / "fixmatch_lite" / "exercises").glob("*.json")) for item in json.loads(path.read_text("utf-8"))]
+
+
+def test_right_option_stands_anywhere():
+    places = [[option["right"] for option in item["options"]].index(True) for item in QUESTIONS]
+    assert len(places) > 60
+    assert all(0.2 < places.count(place) / len(places) < 0.45 for place in range(3))
+
+
+def test_right_option_is_not_known_by_its_length():
+    longest = [max(item["options"], key=lambda option: len(option["text"]))["right"] for item in QUESTIONS]
+    assert sum(longest) / len(longest) < 0.45  # a third by chance
+
+
+def test_options_of_a_question_differ():
+    for item in QUESTIONS:
+        texts = [option["text"] for option in item["options"]]
+        assert len(set(texts)) == len(texts) >= 3, item["question"]

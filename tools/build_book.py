@@ -18,6 +18,8 @@ import time
 import zipfile
 from pathlib import Path
 
+import handouts
+
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
 RECORD = BUILD / "fingerprints.json"
@@ -25,7 +27,7 @@ ZIP = BUILD / "fixmatch-lite-book.zip"
 FIRST_PAGE = BUILD / "html" / "index.html"
 CODE = ["fixmatch_lite", "constraints.txt", "pyproject.toml"]
 PAGES = ["book", "notebooks", "benchmarks/recorded", "runs/WANTED.toml", "_config.yml", "_toc.yml",
-         "tools/build_book.py", "tools/record_runs.py"]
+         "tools/build_book.py", "tools/handouts.py", "tools/record_runs.py"]
 BY_PRODUCTS = {"__pycache__", ".ipynb_checkpoints"}
 
 
@@ -65,6 +67,7 @@ def build() -> int:
     status = subprocess.run([sys.executable, "-c", run, "build", str(ROOT), "-W", "-n", "--keep-going"],
                             cwd=ROOT, env=os.environ | {"IPYTHONDIR": str(clean_profile())}).returncode
     if status == 0 and FIRST_PAGE.is_file():
+        handouts.make()
         pack()
         RECORD.write_text(json.dumps(now | {"built": True}))
         return 0
