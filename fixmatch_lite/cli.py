@@ -37,7 +37,7 @@ app = typer.Typer(name="fixmatch-lite", no_args_is_help=True, add_completion=Fal
                   epilog=EXAMPLES, help="Learn from a few labeled images and many unlabeled ones (FixMatch).")
 
 # Those of `data`, which imports torch; a test holds them together.
-DATASETS = ("digits", "cifar10", "cifar10-jpeg", "cifar100", "svhn", "stl10", "imagenet", "folder")
+DATASETS = tuple("digits digits-unequal digits-home digits-foreign cifar10 cifar10-jpeg cifar100 svhn stl10 imagenet folder".split())
 
 # What an option is when it is left out stands in parentheses: for cifar10 the paper's value.
 DATA, METHOD, RUN = "Data", "Method (in parentheses: the paper's values, used unless changed)", "Run"

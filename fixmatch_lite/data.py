@@ -15,8 +15,10 @@ import torch
 from .errors import FixMatchError
 from .labeled import OWN_SPLIT, SPLITS, check_seed, draw_labeled, labeled_hash, read_labeled
 
-DATASETS = ("digits", "cifar10", "cifar10-jpeg", "cifar100", "svhn", "stl10", "imagenet", "folder")
-_TITLES = {"cifar10": "CIFAR-10", "cifar10-jpeg": "CIFAR-10 (JPEG)", "cifar100": "CIFAR-100", "svhn": "SVHN",
+DATASETS = ("digits", "digits-unequal", "digits-home", "digits-foreign", "cifar10", "cifar10-jpeg", "cifar100", "svhn",
+            "stl10", "imagenet", "folder")
+_TITLES = {"digits-unequal": "digits, unequal", "digits-home": "digits 0 to 4", "digits-foreign": "digits 0 to 4, foreign in u",
+           "cifar10": "CIFAR-10", "cifar10-jpeg": "CIFAR-10 (JPEG)", "cifar100": "CIFAR-100", "svhn": "SVHN",
            "stl10": "STL-10", "imagenet": "ImageNet"}
 
 
@@ -30,8 +32,8 @@ class SemiSupervisedData:
     """What a training run needs; images uint8 ``(N, C, H, W)``, targets int64 ``(N,)``.
 
     ``u`` holds every training image, the labeled ones included (the only way in which a labeled image is ever seen
-    strongly augmented). ``u_true`` are the true classes of ``u``, -1 where nobody knows; they measure pseudo-labels
-    and train nothing.
+    strongly augmented). ``u_true`` are the true classes of ``u``, -1 where nobody knows, ``num_classes`` where the image is
+    known to be foreign, of none of the classes; they measure pseudo-labels and train nothing.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Loaded(NamedTuple):
     y_test: torch.Tensor
     class_names: tuple
     pool: torch.Tensor = None
+    foreign: bool = False  # whether those without a label are known to be of none of the classes
     folds: tuple = ()  # labeled sets that come with the data
 
 
@@ -96,6 +99,26 @@ def _digits(root):
     train, test = torch.from_numpy(~test), torch.from_numpy(test)
     names = tuple(str(k) for k in range(10))
     return Loaded(images[train], targets[train], images[test], targets[test], names)
+
+
+def _digits_unequal(root):
+    """Digits of which 5 to 9 are rare: every eighth of their training images is there. The test part is the same."""
+    found = _digits(root)
+    there = (found.targets < 5) | (torch.arange(len(found.targets)) % 8 == 0)
+    return found._replace(images=found.images[there], targets=found.targets[there])
+
+
+def _digits_of_five(foreign):
+    """Digits with the classes 0 to 4 alone; ``foreign``: the unlabeled images are those of all ten."""
+    def load(root):
+        found = _digits(root)
+        home, home_test = found.targets < 5, found.y_test < 5
+        images = found.images[home]
+        pool = torch.cat([images, found.images[~home]]) if foreign else None
+        return Loaded(images, found.targets[home], found.x_test[home_test], found.y_test[home_test], found.class_names[:5],
+                      pool, foreign)
+
+    return load
 
 
 def _cifar(source):
@@ -155,9 +178,11 @@ def load_data(name, labels=40, seed=0, root=None, *, labeled=None, split=None, i
     """Load a data set and draw its labeled part.
 
     Args:
-        name: "digits" (ships with scikit-learn), "cifar10", "cifar100", "svhn" or "stl10" (downloaded once, checked
-            byte for byte), "cifar10-jpeg" (see `cifar_jpeg`), "imagenet" (``train/<class>/…``, ``val/<class>/…``; read from disk as it is needed: the images
-            are `streaming.Pictures`), or "folder" (any tree ``train/<class>/…``, ``test/<class>/…``, optional
+        name: "digits" (ships with scikit-learn) and three piles of them for chapter 15: "digits-unequal" (5 to 9 are rare),
+            "digits-home" (0 to 4 alone), "digits-foreign" (the same, with all ten among the unlabeled); "cifar10",
+            "cifar100", "svhn" or "stl10" (downloaded once, checked byte for byte), "cifar10-jpeg" (see `cifar_jpeg`),
+            "imagenet" (``train/<class>/…``, ``val/<class>/…``; read from disk as it is needed: the images are
+            `streaming.Pictures`), or "folder" (any tree ``train/<class>/…``, ``test/<class>/…``, optional
             ``unlabeled/…``).
         labels: size of the labeled set; None takes every training image.
         seed: decides the labeled set, and nothing else does. With 1,000 labels of stl10 it is the number of one of the
@@ -189,21 +214,22 @@ def load_data(name, labels=40, seed=0, root=None, *, labeled=None, split=None, i
         raise FixMatchError(f"The labels of {name} come with it; leave out labels_from, or load 'folder'.")
     if labeled is None and labels is not None:
         check_seed(name, labels, seed)
-    loaders = {"digits": _digits, "cifar10": _cifar("CIFAR10"), "cifar10-jpeg": _cifar_jpeg, "cifar100": _cifar("CIFAR100"),
-               "svhn": _svhn, "stl10": _stl10}
+    loaders = {"digits": _digits, "digits-unequal": _digits_unequal, "digits-home": _digits_of_five(False),
+               "digits-foreign": _digits_of_five(True), "cifar10": _cifar("CIFAR10"), "cifar10-jpeg": _cifar_jpeg,
+               "cifar100": _cifar("CIFAR100"), "svhn": _svhn, "stl10": _stl10}
     if name in loaders:
         found = loaders[name](root)
     else:
         found = _imagenet(root, image_size) if name == "imagenet" else _folder(root, image_size, labels_from)
     indices = _labeled_indices(found, labels, seed, labeled, split)
     pool = found.images if found.pool is None else found.pool
-    unknown = torch.full((len(pool) - len(found.images),), -1)
+    others = torch.full((len(pool) - len(found.images),), len(found.class_names) if found.foreign else -1)
     # With every image labeled a view will do: a second copy of a large folder may not fit.
     chosen = slice(None) if indices == tuple(range(len(found.images))) else torch.tensor(indices)
-    flip = name not in ("digits", "svhn") if flip is None else flip
+    flip = not name.startswith(("digits", "svhn")) if flip is None else flip
     return SemiSupervisedData(
         name=name, x=found.images[chosen], y=found.targets[chosen], u=pool,
-        u_true=torch.cat([found.targets, unknown]), x_test=found.x_test, y_test=found.y_test,
+        u_true=torch.cat([found.targets, others]), x_test=found.x_test, y_test=found.y_test,
         class_names=tuple(found.class_names), labeled_indices=indices, flip=flip)
 
 

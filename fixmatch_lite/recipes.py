@@ -158,6 +158,8 @@ def _rules(r):
 # Where a data set departs from the paper's CIFAR-10 values. Digits are 8 x 8 pixels, white on black, and train in a
 # minute on two CPU cores: a smaller net, a higher rate, and averages that forget in a hundred steps, since there are
 # a thousand of them and not a million.
+_DIGITS = {"labels": 40, "batch_size": 32, "steps": 1000, "lr": 0.2, "depth": 10, "width": 1, "ema_decay": 0.99,
+           "bn_momentum": 0.1, "probability": 1.0, "fill": 0, "cutout": 0.25, "eval_every": 20}
 _CHANGES = {
     "cifar10": {},
     "cifar10-jpeg": {},
@@ -171,8 +173,10 @@ _CHANGES = {
                  "warmup": 1 / 60, "weight_decay": 6e-4, "net": "resnet50", "bn_momentum": 0.1,
                  "augment": "imagenet"},
     "folder": {"labels": None, "steps": 20_000, "eval_every": 500},
-    "digits": {"labels": 40, "batch_size": 32, "steps": 1000, "lr": 0.2, "depth": 10, "width": 1, "ema_decay": 0.99,
-               "bn_momentum": 0.1, "probability": 1.0, "fill": 0, "cutout": 0.25, "eval_every": 20},
+    "digits": _DIGITS,
+    "digits-unequal": _DIGITS,
+    "digits-home": {**_DIGITS, "labels": 20},
+    "digits-foreign": {**_DIGITS, "labels": 20},
 }
 
 
@@ -219,6 +223,6 @@ def recipe(dataset, **changes):
     own = {**_CHANGES[dataset], **_METHOD_CHANGES.get(changes.get("method"), {})}
     if changes.get("augment", "fixmatch") not in _RANDAUGMENTS:
         own.pop("probability", None)  # RandAugment's
-    if dataset == "digits" and changes.get("method") in _PAPERS_RATE:
+    if dataset.startswith("digits") and changes.get("method") in _PAPERS_RATE:
         own.pop("lr", None)
     return Recipe(dataset=dataset, **{**own, **_known(changes)})

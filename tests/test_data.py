@@ -1,5 +1,6 @@
 """Data sets: the digits, the labeled draw, the files of indices."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -75,7 +76,7 @@ def test_files_of_indices_that_cannot_be(tmp_path, content, message):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (dict(name="digit"), "did you mean 'digits'"), (dict(name="mnist"), "one of digits, cifar10, cifar10-jpeg, cifar100, svhn, stl10, imagenet, folder"),
+    (dict(name="digit"), "did you mean 'digits'"), (dict(name="mnist"), "one of digits, digits-unequal, digits-home, digits-foreign, cifar10, cifar10-jpeg, cifar100, svhn, stl10, imagenet, folder"),
     (dict(name="digits", labels=9), "9 labels cannot cover 10 classes"),
     (dict(name="digits", labels=5000), "1297 training images, fewer than the 5000"),
     (dict(name="digits", labels=1290), "Class . has 1.. training images, fewer than the 129"),
@@ -89,3 +90,31 @@ def test_labeled_sets_that_cannot_be(arguments, message):
 def test_every_label():
     data = fm.load_data("digits", labels=None)
     assert torch.equal(data.x, data.u)
+
+
+# Piles that are not like the labels ----------------------------------------------------------------------------------
+
+def test_unequal_digits_have_an_eighth_of_the_upper_five_and_the_same_test_part():
+    plain, unequal = fm.load_data("digits", labels=40), fm.load_data("digits-unequal", labels=40, seed=3)
+    whole, left = torch.bincount(plain.u_true), torch.bincount(unequal.u_true)
+    assert torch.equal(whole[:5], left[:5]) and (left[5:] * 8 - whole[5:]).abs().float().mean() < 25
+    assert torch.equal(plain.x_test, unequal.x_test) and torch.bincount(unequal.y).tolist() == [4] * 10
+    assert torch.equal(unequal.u[torch.tensor(unequal.labeled_indices)], unequal.x) and not unequal.flip
+
+
+def test_foreign_digits_stand_in_the_pile_alone():
+    plain, home, foreign = (fm.load_data(name, labels=None if name == "digits" else 20, seed=1)
+                            for name in ("digits", "digits-home", "digits-foreign"))
+    assert home.labeled_hash == foreign.labeled_hash and torch.equal(home.x, foreign.x)
+    assert home.num_classes == foreign.num_classes == 5 and home.u_true.max() == 4 and len(home.x_test) == 250
+    assert len(foreign.u) == len(plain.u) and torch.equal(foreign.u[:len(home.u)], home.u)
+    assert (foreign.u_true[len(home.u):] == 5).all() and foreign.y.max() == foreign.y_test.max() == 4
+
+
+def test_kept_foreign_pictures_count_as_wrong():
+    data = fm.load_data("digits-foreign", seed=0, labels=20)
+    recipe = fm.recipe("digits-foreign", steps=3, eval_every=3, tau=0.0, batch_size=4, mu=50)
+    *_, last = fm.fit(recipe, data)
+    assert last.mask_rate == 1 and 0 < last.pseudo_label_accuracy < 0.5 + 0.2  # half of the pile is foreign
+    *_, plain = fm.fit(recipe, dataclasses.replace(data, u_true=torch.where(data.u_true == 5, -1, data.u_true)))
+    assert plain.pseudo_label_accuracy > last.pseudo_label_accuracy and plain.loss == last.loss

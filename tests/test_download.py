@@ -299,7 +299,7 @@ def test_the_addresses_of_every_data_set_are_complete():
     from fixmatch_lite.data import DATASETS, remote_files
 
     fetched = {name: remote_files(name) for name in DATASETS}
-    assert [name for name, files in fetched.items() if not files] == ["digits", "imagenet", "folder"]
+    assert [name for name, files in fetched.items() if not files] == ["digits", "digits-unequal", "digits-home", "digits-foreign", "imagenet", "folder"]
     for file in (file for files in fetched.values() for file in files):
         assert len(set(file.urls)) == len(file.urls) >= 1
         assert all(url.startswith("http") and file.filename in url for url in file.urls)

@@ -226,7 +226,7 @@ TARGETS = {
     "softer": ([82.1], [(0.821, "In percent"), (75, "take the mean")]),
 }
 
-# --------------------------------------------------------------------------- chapters 7, 8 and 12 to 16, answer by answer
+# --------------------------------------------------------------------------- chapters 7, 8 and 12 to 17, answer by answer
 
 def cover(images, row, column, side, clip=True):
     images = images.clone()
@@ -347,6 +347,36 @@ OWN = {
 }
 
 
+def class_by_class(said, true, classes=None):
+    return np.mean([np.mean(said[true == c] == c) for c in (np.unique(true) if classes is None else range(classes))])
+
+
+def em(q, p, rounds=50, correct=True, norm=True):
+    s = p
+    for _ in range(rounds):
+        corrected = q * s / (p if correct else 1)
+        s = (corrected / (corrected.sum(axis=1, keepdims=True) if norm else 1)).mean(axis=0)
+    return s
+
+
+def auroc(score, foreign, tie=0.5):
+    difference = score[foreign][:, None] - score[~foreign]
+    return np.mean((difference > 0) + tie * (difference == 0))
+
+
+PILE = {
+    "gap": ([], [(500, "Take the means")]),
+    "balanced": ([class_by_class], [(lambda s, t: np.mean(s == t), "plain accuracy"), (lambda s, t: 0.1, "it should be"),
+                                    (lambda *a: class_by_class(*a, classes=4), "do not occur"), (0.5, "without parentheses")]),
+    "shares": ([em], [(lambda q, p, rounds: q.mean(axis=0), "as it is"), (lambda q, p, rounds: em(q, p * 0 + 1 / len(p), rounds), "shares of the training"),
+                      (lambda *a: em(*a, norm=False), "sum to one"), (lambda *a: em(*a)[:2], "one for each class"),
+                      (lambda q, p, rounds: em(q, p, rounds + 1), "are not the shares")]),
+    "auroc": ([auroc], [(lambda s, f: 1 - auroc(s, f), "other way round"), (lambda *a: auroc(*a, tie=0), "one half"), (lambda s, f: 0.2, "every stranger")]),
+    "gate": ([0.27], [(27, "As a share"), (0.37, "strangers among them"), (0.5, "among those that passed"), (0.9, "How many pass")]),
+    "quarter": ([], [(0.5, "Take the fifth")]),
+}
+
+
 def passes(batch_size, mu, kept, forward, weak=True, backward=True):
     u = mu * batch_size
     if forward == "joint":
@@ -376,7 +406,7 @@ RIGHT = {"fixmatch": RIGHT, "recipe": RIGHT_5}
 TEMPTING = {"fixmatch": TEMPTING, "recipe": TEMPTING_5}
 for chapter, given in {"confidence": CONFIDENCE, "assumptions": ASSUMPTIONS, "teacher": TEACHER, "targets": TARGETS,
                        "augmentation": AUGMENTATION, "consistency": CONSISTENCY, "results": RESULTS, "draws": DRAWS,
-                       "successors": SUCCESSORS, "own": OWN, "fast": FAST}.items():
+                       "successors": SUCCESSORS, "pile": PILE, "own": OWN, "fast": FAST}.items():
     RIGHT[chapter] = {name: right for name, (right, _) in given.items()}
     TEMPTING[chapter] = {name: tempting for name, (_, tempting) in given.items()}
 

@@ -172,7 +172,7 @@ def work(options, until):
             continue
         if state(name, options) == "done":
             continue
-        if values["dataset"] != "digits" and options.root is None:  # nothing is fetched unasked
+        if not values["dataset"].startswith("digits") and options.root is None:  # nothing is fetched unasked
             print(f"{name}: left out, since --root does not say where the data of {values['dataset']} lie", flush=True)
             continue
         with Claim(options.unfinished / name) as mine:

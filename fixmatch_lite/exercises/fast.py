@@ -1,4 +1,4 @@
-"""Checkers of chapter 16 (Making it fast). Every truth is computed here, none is written down."""
+"""Checkers of chapter 17 (Making it fast). Every truth is computed here, none is written down."""
 
 import numpy as np
 import torch

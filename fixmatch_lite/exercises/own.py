@@ -1,4 +1,4 @@
-"""Checkers of chapter 15 (Your own pictures). Every truth is computed here, none is written down."""
+"""Checkers of chapter 16 (Your own pictures). Every truth is computed here, none is written down."""
 
 import csv
 import io

@@ -9,7 +9,7 @@ FACTORS = [1, 1.5, 2, 3, 5, 10, 20, 50, 100, 1000]
 
 
 class StepBudget(Widget):
-    """A training step in parts; one of them gets faster, and what becomes of the whole. Used in chapter 16.
+    """A training step in parts; one of them gets faster, and what becomes of the whole. Used in chapter 17.
 
     Args:
         names: of the parts, at least two, all different.
