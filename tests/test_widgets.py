@@ -810,13 +810,14 @@ def test_run_explorer_keeps_what_a_page_can_carry_and_says_what_a_method_changed
         widgets.RunExplorer([])
 
 
-def test_numbers_of_the_run_explorer_are_ten_thousandths():
+@pytest.mark.parametrize("levels, width", [(10_000, 3), (1000, 2)])
+def test_numbers_of_the_run_explorer_are_whole_levels(levels, width):
     from fixmatch_lite.widgets.explorer import packed
 
-    values = [0.0, 0.0001, 0.5, 0.9999, 1.0, None]
-    text = packed(values)
-    back = [None if (part := text[k:k + 3]) == "---" else int(part, 36) / 10_000 for k in range(0, len(text), 3)]
-    assert back == values
+    values = [0.0, 1 / levels, 0.5, 1 - 1 / levels, 1.0, None]
+    text = packed(values, levels)
+    parts = [text[k:k + width] for k in range(0, len(text), width)]
+    assert [None if part[0] == "-" else int(part, 36) / levels for part in parts] == values
 
 
 @pytest.mark.browser

@@ -3,14 +3,15 @@
 import html
 import json
 import statistics
+from os.path import commonprefix
 from urllib.parse import quote
 
 from ..data import data_title
 from ..errors import FixMatchError
 from .base import DATA_LIMIT, Widget, escape
 
-CURVES = ("test_accuracy", "mask_rate", "pseudo_label_accuracy")
-DIGITS, NONE = "0123456789abcdefghijklmnopqrstuvwxyz", "---"
+CURVES = {"test_accuracy": 10_000, "mask_rate": 1000, "pseudo_label_accuracy": 1000}  # and the levels that are told
+DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def variant(recipe):
@@ -25,15 +26,18 @@ def variant(recipe):
     return ", ".join([recipe.method, *changed])
 
 
-def packed(values):
-    """Numbers from 0 to 1 in ten-thousandths, three characters each; the front end reads them with parseInt(…, 36)."""
-    def three(value):
-        if value is None:
-            return NONE
-        number = round(10_000 * value)
-        return DIGITS[number // 1296] + DIGITS[number // 36 % 36] + DIGITS[number % 36]
+def packed(values, levels=10_000):
+    """Numbers from 0 to 1 in whole ``levels``, each as many characters as a number of so many levels takes; the front end
+    reads them with parseInt(…, 36)."""
+    width = 3 if levels > 36**2 else 2
 
-    return "".join(map(three, values))
+    def text(value):
+        if value is None:
+            return "-" * width
+        number = round(levels * value)
+        return "".join(DIGITS[number // 36**k % 36] for k in reversed(range(width)))
+
+    return "".join(map(text, values))
 
 
 def state_link(page, widget, state):
@@ -94,16 +98,16 @@ class RunExplorer(Widget):
     def _set(data, labels, method, steps, runs, every):
         metrics = runs[0].metrics
         keep = list(range(len(metrics) - 1, -1, -every))[::-1]
-        rows = []
-        for run in sorted(runs, key=lambda run: run.recipe.seed):
-            seconds = run.metrics[-1].seconds
-            rows.append({
-                "seed": run.recipe.seed, "name": run.name, "seconds": round(seconds, 1),
-                "final": round(10_000 * statistics.median(m.test_accuracy for m in run.metrics[-20:])),
-                "time": packed([run.metrics[k].seconds / seconds for k in keep]),
-                **{curve: values for curve in CURVES
-                   if set(values := packed([getattr(run.metrics[k], curve) for k in keep])) != {"-"}}})
-        return {"data": data, "labels": labels, "method": method, "steps": [metrics[k].step for k in keep], "runs": rows}
+        prefix = commonprefix([run.name for run in runs])
+        runs = sorted(runs, key=lambda run: run.recipe.seed)
+        seconds = [run.metrics[-1].seconds for run in runs]
+        curve = lambda name, levels: packed([getattr(run.metrics[k], name) for run in runs for k in keep], levels)
+        return {"data": data, "labels": labels, "method": method, "prefix": prefix, "steps": [metrics[k].step for k in keep],
+                "names": [run.name[len(prefix):] for run in runs], "seeds": [run.recipe.seed for run in runs],
+                "seconds": [round(s, 1) for s in seconds],
+                "finals": [round(10_000 * statistics.median(m.test_accuracy for m in run.metrics[-20:])) for run in runs],
+                "time": packed([run.metrics[k].seconds / s for run, s in zip(runs, seconds) for k in keep]),
+                **{name: text for name, levels in CURVES.items() if set(text := curve(name, levels)) != {"-"}}}
 
     def link(self, run_set):
         """The attributes of a link to one of the state's sets, from the same page."""
@@ -112,7 +116,7 @@ class RunExplorer(Widget):
     def fallback(self):
         rows = "".join(
             f"<tr><th>{escape(s['data'])}</th><td>{s['labels']}</td><td>{escape(s['method'])}</td>"
-            f"<td>{statistics.median(r['final'] for r in s['runs']) / 100:.1f} %</td><td>{len(s['runs'])}</td></tr>"
+            f"<td>{statistics.median(s['finals']) / 100:.1f} %</td><td>{len(s['seeds'])}</td></tr>"
             for s in self.state["sets"])
         return ("<p>Test accuracy of the recorded runs, the median over the seeds of the medians of their last 20 "
                 "evaluations:</p><div class=\"fm-scroll\"><table><thead><tr><th>data</th><th>labels</th><th>method</th>"

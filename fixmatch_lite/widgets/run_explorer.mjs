@@ -9,10 +9,12 @@ const CURVES = [
   ["pseudo_label_accuracy", "pseudo-label accuracy of the kept", "labeled"],
 ];
 
-export const unpack = (text, count) =>
+// The numbers of the run-th of several, count of each: two characters hold thousandths, three ten-thousandths.
+export const unpack = (text, count, run, runs) =>
   Array.from({ length: count }, (_, k) => {
-    const part = text ? text.slice(3 * k, 3 * k + 3) : "---";
-    return part === "---" ? null : parseInt(part, 36) / 10000;
+    const width = text ? text.length / count / runs : 2,
+      part = text ? text.slice(width * (run * count + k), width * (run * count + k + 1)) : "--";
+    return part.startsWith("--") ? null : parseInt(part, 36) / (width === 2 ? 1000 : 10000);
   });
 
 const STYLE = `
@@ -25,12 +27,17 @@ function render({ model, el }) {
     unique = (values) => [...new Set(values)];
   const sets = get("sets").map((set) => ({
     ...set,
-    runs: set.runs.map((run) => ({
-      ...run,
-      seconds: run.seconds,
-      time: unpack(run.time, set.steps.length).map((v) => v * run.seconds),
-      ...Object.fromEntries(CURVES.map(([name]) => [name, unpack(run[name], set.steps.length)])),
-    })),
+    runs: set.seeds.map((seed, k) => {
+      const curve = (name) => unpack(set[name], set.steps.length, k, set.seeds.length);
+      return {
+        seed,
+        name: set.prefix + set.names[k],
+        final: set.finals[k],
+        seconds: set.seconds[k],
+        time: curve("time").map((v) => v * set.seconds[k]),
+        ...Object.fromEntries(CURVES.map(([name]) => [name, curve(name)])),
+      };
+    }),
   }));
   const LINKED = ["data", "labels", "method", "other", "axis", "at", "hidden"];
   root.append(h("style", { text: STYLE }));
