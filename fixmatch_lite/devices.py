@@ -54,7 +54,7 @@ def make_generators(seed, device, rank=0):
 
 def is_fast():
     """Whether the environment has FIXMATCH_LITE_FAST=1: then `fit` does one update before each evaluation and counts it
-    as all of them. Every cell of a chapter still runs, in seconds, and its accuracies mean nothing. For tests."""
+    as all of them, and `self_train` stops after two rounds. Every cell of a chapter still runs, in seconds, and its accuracies mean nothing. For tests."""
     return os.environ.get("FIXMATCH_LITE_FAST", "0") not in ("", "0")
 
 

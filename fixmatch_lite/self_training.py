@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.base import clone
 
+from .devices import is_fast
 from .errors import FixMatchError
 
 
@@ -116,7 +117,8 @@ def self_train(classifier, x, y, u, *, tau=0.95, max_rounds=10, revise=False, u_
         y: ``(N_x,)`` their classes, two at least; ints or strings.
         u: ``(N_u, features)`` unlabeled examples.
         tau: confidence threshold, above 0 and at most 1.
-        max_rounds: how often pseudo-labels may be given, at least 1; the classifier is trained once more than that.
+        max_rounds: how often pseudo-labels may be given, at least 1; the classifier is trained once more than that. At the
+            fast speed (see `devices.is_fast`) no more than twice.
         revise: whether pseudo-labels may be changed and withdrawn later.
         u_true: ``(N_u,)`` true classes of ``u``, or None. Only for measuring: the loop never learns from them.
 
@@ -130,6 +132,7 @@ def self_train(classifier, x, y, u, *, tau=0.95, max_rounds=10, revise=False, u_
     x, y, u = np.asarray(x), np.asarray(y), np.asarray(u)
     u_true = None if u_true is None else np.asarray(u_true)
     _check(classifier, x, y, u, tau, max_rounds, u_true)
+    max_rounds = min(max_rounds, 2) if is_fast() else max_rounds
 
     examples = np.concatenate([x, u])
     target = np.concatenate([y, np.zeros(len(u), dtype=y.dtype)])
