@@ -109,7 +109,7 @@ def test_length_of_the_text(notebook):
     text = re.sub(r"\$\$.*?\$\$|\$[^$]+\$|```.*?```", " x ", markdown(notebook), flags=re.S)
     text = re.sub(r"\]\([^)]*\)|\{[a-z:-]+\}", " ", text)
     words = re.findall(r"\w[\w'’.,%-]*", text)
-    assert 1300 <= len(words) <= 2300, len(words)
+    assert 1300 <= len(words) <= 2200, len(words)
 
 
 def test_figures_have_a_description_and_a_caption(notebook):
