@@ -178,7 +178,7 @@ def test_labeled_images_can_be_given_as_a_file_and_quiet_is_quiet(unfinished):
 
 
 def test_ctrl_c_ends_with_the_command_that_goes_on(tmp_path):
-    words = ["train", "digits", *TINY, "--steps", "480", "--eval-every", "4"]
+    words = ["train", "digits", *TINY, "--steps", "20000", "--eval-every", "4"]  # minutes: it cannot end before the signal
     process = start(*words, cwd=tmp_path)
     deadline, seen = time.monotonic() + 120, ""
     while not re.match(r" +4 ", seen) and time.monotonic() < deadline:
@@ -188,13 +188,16 @@ def test_ctrl_c_ends_with_the_command_that_goes_on(tmp_path):
     assert process.returncode == 130 and out == "" and "Traceback" not in err
     last = err.splitlines()[-1]
     kept = fm.runs.load(tmp_path / "runs" / "digits-10-seed0").metrics[-1].step
-    assert last.startswith(f"Stopped; the run is kept up to step {kept} of 480. Go on with: fixmatch-lite ")
+    assert last.startswith(f"Stopped; the run is kept up to step {kept} of 20,000. Go on with: fixmatch-lite ")
     again = shlex.split(last.split("Go on with: fixmatch-lite ")[1])
     assert again[-3:] == ["--out", "runs/digits-10-seed0", "--resume"]
-    code, out, err = program(*again, cwd=tmp_path)
-    assert code == 0, err
-    run = fm.runs.load(tmp_path / "runs" / "digits-10-seed0")
-    assert [m.step for m in run.metrics] == list(range(4, 481, 4)) and run.done
+    process = start(*again, cwd=tmp_path)
+    while not re.match(rf" +{kept + 8} ", seen) and time.monotonic() < deadline + 120:
+        seen = process.stderr.readline()
+    os.kill(process.pid, signal.SIGINT)
+    process.communicate(timeout=60)
+    further = [m.step for m in fm.runs.load(tmp_path / "runs" / "digits-10-seed0").metrics]
+    assert process.returncode == 130 and further == list(range(4, further[-1] + 1, 4)) and further[-1] >= kept + 8
 
 
 # ---------------------------------------------------------------------------------------------------- bad input

@@ -122,7 +122,7 @@ def sheet(number, question, chapters):
     head = (f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{html.escape(title)}</title>'
             f'<link rel="stylesheet" href="{UP}_static/handout.css">{"".join(chapters[0].scripts)}')
     return (f'<!DOCTYPE html><html lang="en"><head>{head}</head>'
-            f'<body class="tex2jax_ignore"><main>{"".join(parts)}</main></body></html>')
+            f'<body class="tex2jax_ignore"><main><article>{"".join(parts)}</article></main></body></html>')
 
 
 def make():
