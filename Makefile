@@ -41,7 +41,7 @@ test: book  ## run everything: units, notebooks, the built book, the browser
 	@OMP_NUM_THREADS=1 FIXMATCH_LITE_FAST=1 $(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env --ignore=notebooks/blank notebooks
 
 unit: $(STAMP)  ## run the module's own tests only (no book, no notebooks, no browser)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests --ignore=tests/test_book.py --ignore=tests/test_browser.py
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests --ignore=tests/test_book.py --ignore-glob="*test_browser*"
 
 lab: $(STAMP)  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir=notebooks

@@ -7,6 +7,7 @@ import re
 import shutil
 import tomllib
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -278,6 +279,7 @@ def test_two_knobs_reports_the_median_of_the_last_twenty_evaluations():
 @pytest.mark.parametrize("make, says", [
     (lambda: widgets.Guess("?", ["a", "b"]), "key"), (lambda: widgets.Guess("?", ["a"], key="k"), "two choices"),
     (lambda: widgets.Guess("?", key="k", low=1), "range"), (lambda: widgets.Playground(shape="star"), "shape"),
+    (lambda: widgets.Playground(given="C1,2"), "A0.5,-0.2"), (lambda: widgets.Playground(lambda_u=4), "lambda_u from 0 to 3"),
     (lambda: widgets.Playground(labels=3), "even"), (lambda: widgets.Threshold([1.2]), "between 0 and 1"),
     (lambda: widgets.Threshold([0.2], [1, 0]), "one each"), (lambda: widgets.LossCalculator(y=[3]), "class number"),
     (lambda: widgets.LossCalculator(logits_u_weak=[[1, 2, 3]]), "as many weak"),
@@ -892,7 +894,7 @@ def test_playground_without_motion_asks_for_no_frames_and_obeys_its_sliders(show
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")
     assert len(ids) == len(set(ids))
     figure = page.locator("figure").first
-    for label, key in (("Labels", "End"), ("Threshold", "Home"), ("Unlabeled ratio", "Home"), ("Strong view", "Home")):
+    for label, key in (("Labels", "End"), ("Threshold", "Home"), ("Ratio", "Home"), ("Weight", "End"), ("Strong view", "Home")):
         before = figure.locator("canvas").nth(2).evaluate("c => c.toDataURL()")
         figure.get_by_role("slider", name=label).focus()
         page.keyboard.press(key)
@@ -915,6 +917,75 @@ def test_playground_out_of_sight_stands_still(show):
     assert page.locator(".fm-key").inner_text() == early and "step 600" not in early
     page.locator("canvas").first.scroll_into_view_if_needed()
     page.wait_for_function("document.querySelector('.fm-key').textContent.includes('step 600')", timeout=60_000)
+
+
+def label_names(page):
+    return page.locator("figure .fm-stage").nth(2).locator(".fm-handle").evaluate_all("all => all.map(b => b.ariaLabel)")
+
+
+def placed(name):
+    return tuple(float(v.replace("−", "-")) for v in re.search(r"at ([−\d.]+), ([−\d.]+)\.", name).groups())
+
+
+@pytest.mark.browser
+def test_playground_labels_are_moved_turned_and_carried_by_the_link(show):
+    page = show(widgets.Playground())
+    trained = lambda before=None: page.wait_for_function(
+        "before => { const now = [...document.querySelectorAll('.fm-panel h4 b')].map(b => b.textContent).join();"
+        " return now != before && document.querySelector('.fm-key').textContent.includes('step 600'); }",
+        arg=before, timeout=60_000, polling=50)
+    said = lambda: ",".join(page.locator(".fm-panel h4 b").all_inner_texts())
+    trained()
+    drawn, names, back = said(), label_names(page), page.get_by_role("button", name="Labels back")
+    assert sorted(name[:7] for name in names) == ["Label A"] * 3 + ["Label B"] * 3 and not back.is_visible()
+    handle = page.locator("figure .fm-stage").nth(2).locator(".fm-handle").first
+    handle.focus()
+    page.keyboard.press("Enter")  # a wrong label
+    trained(drawn)
+    letter = {"A": "B", "B": "A"}[names[0][6]]
+    assert label_names(page)[0].startswith(f"Label {letter} at") and label_names(page)[1:] == names[1:]
+    page.keyboard.press("Shift+ArrowUp")
+    (x, y), (x0, y0) = placed(label_names(page)[0]), placed(names[0])
+    assert (x, y) == pytest.approx((x0, y0 + 0.25), abs=0.011) and back.is_visible()
+    before, box = said(), handle.bounding_box()
+    px, py = box["x"] + 16, box["y"] + 16
+    page.mouse.move(px, py)
+    page.mouse.down()
+    page.mouse.move(px + 70, py + 30, steps=4)
+    page.mouse.up()
+    width = page.locator("figure canvas").nth(2).bounding_box()["width"]
+    assert placed(label_names(page)[0]) == pytest.approx((x + 70 * 3.8 / width, y - 30 * 3.8 / width), abs=0.02)
+    assert label_names(page)[0].startswith(f"Label {letter} at"), "a drag turns no letter"
+    trained(before)
+    moved, result = label_names(page), said()
+    page.get_by_role("button", name="Copy link").click()
+    link = page.evaluate("location.hash")
+    back.click()
+    trained(result)
+    assert said() == drawn and label_names(page) == names
+    page = show(widgets.Playground(), query=link)
+    trained()
+    assert label_names(page) == moved and said() == result
+    given = json.loads(unquote(re.search("given=([^&]+)", link)[1]))
+    page = show(widgets.Playground(given=given, labels=2))  # the same state, written in Python
+    trained()
+    assert label_names(page) == moved
+
+
+@pytest.mark.browser
+def test_playground_pause_is_in_the_link_and_nonsense_in_a_link_is_not_followed(show):
+    widget = widgets.Playground()
+    page = show(widget, motion="no-preference", query=f"#{widget.id}?steps=37&given=%22A9,9;B-9,0;C0,0%22&lambda_u=2")
+    page.wait_for_function("document.querySelector('button.fm-main').textContent == 'Train on'", timeout=60_000)
+    assert page.get_by_text("step 37", exact=True).is_visible() and len(label_names(page)) == 6
+    assert page.get_by_role("slider", name="Weight").input_value() == "2"
+    stopped = accuracies(page)
+    page.get_by_role("button", name="Step", exact=True).click()
+    page.get_by_role("button", name="Copy link").click()
+    assert "steps=38" in page.evaluate("location.hash")
+    page.evaluate("hash => { location.hash = hash }", f"#{widget.id}?steps=37")
+    page.get_by_text("step 37", exact=True).wait_for()
+    assert accuracies(page) == stopped
 
 
 CORE = """async ([source, job]) => {

@@ -3,16 +3,20 @@ import { start, h, s, put, slider, select, button, foot, fromLink, percent, fixe
 import { mark, key } from "./picture.mjs";
 import { SHAPES, METHODS, makePoints, chooseLabeled, Learner } from "./playground_core.mjs";
 import { DRAWS, POINTS, STEPS, manyDraws } from "./playground_draws.mjs";
+import { labelHandles, readLabels, writeLabels } from "./playground_labels.mjs";
 import { STYLE, paint, readColors } from "./playground_paint.mjs";
 
 const PER_FRAME = 5;
-const BUDGET = 10; // ms of training a frame; drawing takes about as long
+const FAR = 6000; // steps; what a link can ask for at most
+const BUDGET = 10, // ms of training a frame; drawing takes about as long
+  SLOW = 24; // ms in all, above which the plane is drawn coarser: 30 frames a second on a phone
 const NAMES = { supervised: "Labels only", "pseudo-label": "Pseudo-labels", fixmatch: "FixMatch" };
 
 function render({ model, el }) {
   const root = start(el),
     get = (k) => model.get(k),
-    keys = ["shape", "labels", "tau", "mu", "strength", "seed"];
+    // In this order: a new shape forgets the labels that were moved and the steps, which a link then gives anew.
+    keys = ["shape", "labels", "seed", "tau", "mu", "lambda_u", "strength", "given", "steps"];
   fromLink(root, model, keys);
   root.append(h("style", { text: STYLE }));
   let points,
@@ -21,20 +25,29 @@ function render({ model, el }) {
     running = false,
     visible = true,
     frame = 0,
+    took = 0,
     target = STEPS,
+    noted = STEPS,
     colors;
   const step = () => learners[0].step;
   const options = () => ({ tau: get("tau"), mu: get("mu"), strength: get("strength"), lambda_u: get("lambda_u") });
 
-  const run = button("Pause", () => (running ? pause() : go(step() >= target ? step() + STEPS : target)), {
+  // Where training stops is part of the state: the link to a pause trains as far and stops there.
+  const note = (steps) => put(model, "steps", (noted = steps));
+  const hold = () => {
+    pause();
+    note(step());
+  };
+  const run = button("Pause", () => (running ? hold() : go(step() >= target ? step() + STEPS : target)), {
     class: "fm-main",
     style: "min-width:6.2rem",
   });
   const one = button("Step", () => {
-    pause();
     learners.forEach((l) => l.train());
+    hold();
     draw(true);
   });
+  const back = button("Labels back", () => put(model, "given", ""), { title: "Put every label back where it was drawn" });
   const again = button("Start again", () => restart());
   const fresh = button("New points", () => put(model, "seed", get("seed") + 1));
   const many = button("", () => draws.toggle(get("seed") + 1), {
@@ -50,25 +63,39 @@ function render({ model, el }) {
       accuracy = h("b"),
       text = h("p", { class: "fm-muted" }),
       strip = h("div", { class: "fm-strip", hidden: true });
-    const panel = h("div", { class: "fm-panel" }, h("h4", {}, NAMES[method], accuracy), canvas, text, strip);
+    const stage = h("div", { class: "fm-stage" }, canvas);
+    const panel = h("div", { class: "fm-panel" }, h("h4", {}, NAMES[method], accuracy), stage, text, strip);
     const tab = button(NAMES[method], () => show(k), { "aria-pressed": "false" });
     tabs.append(tab);
     panels.append(panel);
-    return { canvas, accuracy, text, strip, panel, tab, raster: document.createElement("canvas"), judged: {} };
+    return { canvas, stage, accuracy, text, strip, panel, tab, raster: document.createElement("canvas"), judged: {} };
   });
-  const show = (k) =>
+  const handles = labelHandles(
+    views.map((v) => v.stage),
+    {
+      labels: () => labeled || [],
+      moving: () => {
+        pause();
+        draw(false);
+      },
+      changed: (labels) => put(model, "given", writeLabels(labels)),
+    },
+  );
+  const show = (k) => {
     views.forEach((v, j) => {
       v.tab.setAttribute("aria-pressed", String(j === k));
       v.panel.toggleAttribute("data-shown", j === k);
       if (j === k && learners) requestAnimationFrame(() => draw(true));
     });
+    handles.show(k);
+  };
   root.append(tabs, panels);
   const spoken = h("p", { class: "fm-hidden", "aria-live": "polite" });
   const letter = h(
     "li",
     {},
     s("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, mark("labeled", 8, 8, 7)),
-    "labeled, class A or B",
+    "a label: drag it, click it",
   );
   const legend = key([
     ["kept", "kept and right"],
@@ -79,13 +106,14 @@ function render({ model, el }) {
   legend.append(h("li", {}, counter));
   root.append(
     legend,
-    h("div", { class: "fm-bar" }, h("div", { class: "fm-buttons" }, run, one, again, fresh, many), shape),
+    h("div", { class: "fm-bar" }, h("div", { class: "fm-buttons" }, run, one, again, fresh, many, back), shape),
     h(
       "div",
       { class: "fm-controls fm-sliders" },
       slider(model, "labels", { label: "Labels", min: 2, max: 20, step: 2, format: String }),
       slider(model, "tau", { label: "Threshold τ", min: 0.5, max: 0.99, step: 0.01 }),
-      slider(model, "mu", { label: "Unlabeled ratio μ", min: 1, max: 10, step: 1, format: String }),
+      slider(model, "mu", { label: "Ratio μ", min: 1, max: 10, step: 1, format: String }),
+      slider(model, "lambda_u", { label: "Weight λᵤ", min: 0, max: 3, step: 0.1, format: (v) => fixed(v, 1) }),
       slider(model, "strength", { label: "Strong view", min: 0, max: 2, step: 0.1, format: (v) => fixed(v, 1) }),
     ),
     spoken,
@@ -110,7 +138,8 @@ function render({ model, el }) {
   function build() {
     const { shape, labels } = settings();
     points = makePoints(shape, POINTS, get("seed"));
-    labeled = chooseLabeled(points, labels, get("seed"));
+    labeled = readLabels(get("given")) || chooseLabeled(points, labels, get("seed"));
+    back.hidden = !readLabels(get("given"));
     learners = METHODS.map((m) => new Learner(m, points, labeled, options(), get("seed")));
   }
   const draws = manyDraws({
@@ -120,10 +149,10 @@ function render({ model, el }) {
     settings,
     tell: (text) => (spoken.textContent = text),
   });
-  function restart() {
+  function restart(to = STEPS) {
     build();
-    target = STEPS;
-    reducedMotion() ? still() : go(STEPS);
+    handles.sync();
+    go(to);
   }
   // Reduced motion: the same training, shown only when it is done; in slices, so that the page stays awake.
   function still() {
@@ -140,7 +169,8 @@ function render({ model, el }) {
     slice();
   }
   function go(to) {
-    target = to;
+    target = Math.min(FAR, Math.max(0, Math.round(to)));
+    note(target);
     if (reducedMotion()) return still();
     running = true;
     run.textContent = "Pause";
@@ -155,10 +185,11 @@ function render({ model, el }) {
   function tick() {
     frame = 0;
     if (!running || !visible || !el.isConnected) return;
-    const until = performance.now() + BUDGET;
-    for (let k = 0; k < PER_FRAME && step() < target && performance.now() < until; k++) learners.forEach((l) => l.train());
+    const begun = performance.now();
+    for (let k = 0; k < PER_FRAME && step() < target && performance.now() < begun + BUDGET; k++) learners.forEach((l) => l.train());
     if (step() >= target) pause();
     draw(!running);
+    took = 0.9 * took + 0.1 * (performance.now() - begun);
     if (running) frame = requestAnimationFrame(tick);
   }
 
@@ -171,7 +202,7 @@ function render({ model, el }) {
       v.accuracy.textContent = percent(j.accuracy);
       v.text.textContent = text;
       v.tab.replaceChildren(NAMES[METHODS[k]], h("br"), h("b", { text: percent(j.accuracy) }));
-      if (v.canvas.clientWidth) paint(v, l, colors);
+      if (v.canvas.clientWidth) paint(v, l, colors, running && took > SLOW);
       if (told)
         v.canvas.setAttribute(
           "aria-label",
@@ -188,8 +219,13 @@ function render({ model, el }) {
   for (const k of ["shape", "labels", "seed"])
     model.on(`change:${k}`, () => {
       draws.forget();
+      put(model, "given", "");
       restart();
     });
+  model.on("change:given", () => restart());
+  model.on("change:steps", () => {
+    if (get("steps") !== noted) restart(get("steps")); // a link says so
+  });
   for (const k of ["tau", "mu", "strength", "lambda_u"])
     model.on(`change:${k}`, () => {
       draws.forget();
@@ -212,7 +248,7 @@ function render({ model, el }) {
   }).observe(panels);
   root.classList.toggle("fm-narrow", root.clientWidth > 0 && root.clientWidth < 520);
   show(2);
-  restart();
+  restart(get("steps"));
   draw(true);
 }
 

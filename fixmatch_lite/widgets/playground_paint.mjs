@@ -1,12 +1,13 @@
 // How the playground looks: its styles, and one panel drawn on a canvas from what its network says of the plane.
-const X = 1.9,
-  Y = 1.5,
-  COLS = 52,
-  ROWS = 41; // the window of the plane, and the raster it is judged on
+export const WINDOW = [1.9, 1.5]; // what is seen of the plane: as far as this on each side of the middle
+const [X, Y] = WINDOW;
+const FINE = [52, 41],
+  COARSE = [34, 27]; // the raster it is judged on; coarse while a slow machine trains
 export const STYLE = `
 .fm-panels { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: .7rem; margin: 0 0 .2rem; }
 .fm-panel { min-width: 0; } .fm-panel h4 { font: inherit; font-weight: 640; margin: 0 0 .15rem; display: flex; justify-content: space-between; gap: .4rem; }
 .fm-panel h4 b { font-weight: 700; color: var(--fm-accuracy-text); } .fm-panel canvas { width: 100%; border: 1px solid var(--fm-line); border-radius: 6px; aspect-ratio: ${X} / ${Y}; }
+.fm-stage { position: relative; display: flex; } .fm-widget .fm-stage button.fm-handle { position: absolute; width: 32px; height: 32px; min-width: 0; min-height: 0; margin: -16px 0 0 -16px; padding: 0; border: 0; border-radius: 50%; background: none; cursor: grab; touch-action: none; }
 .fm-panel p { font-size: .86em; margin: .15rem 0 0; min-height: 1.4em; }
 .fm-strip[hidden] { display: none; } .fm-widget .fm-strip svg { height: 30px; } .fm-strip p { min-height: 0; }
 .fm-narrow .fm-bar button { padding: .2rem .55rem; } .fm-narrow .fm-bar .fm-control { flex: 1 1 9rem; }
@@ -48,9 +49,10 @@ export function readColors(root) {
   };
 }
 
-export function paint(view, learner, colors) {
+export function paint(view, learner, colors, coarse) {
   const { canvas, raster, judged } = view,
-    field = (view.field ||= new Float32Array(COLS * ROWS)),
+    [COLS, ROWS] = coarse ? COARSE : FINE,
+    field = (view.field ||= new Float32Array(FINE[0] * FINE[1])),
     { net, points, labeled, options } = learner;
   const W = canvas.clientWidth,
     H = (W * Y) / X,
@@ -107,10 +109,10 @@ export function paint(view, learner, colors) {
       }
     }
   g.stroke();
-  const at = (i) => [((points.x[2 * i] + X) / (2 * X)) * W, ((Y - points.x[2 * i + 1]) / (2 * Y)) * H],
+  const at = (a, b) => [((a + X) / (2 * X)) * W, ((Y - b) / (2 * Y)) * H],
     u = Math.max(2.4, W / 95);
   for (let i = 0; i < points.n; i++) {
-    const [x, y] = at(i),
+    const [x, y] = at(points.x[2 * i], points.x[2 * i + 1]),
       status = learner.method === "supervised" ? 0 : judged.status[i];
     g.beginPath();
     if (status === 1) {
@@ -138,8 +140,8 @@ export function paint(view, learner, colors) {
   g.textAlign = "center";
   g.textBaseline = "middle";
   g.font = `700 ${1.25 * size}px system-ui, sans-serif`;
-  for (const i of labeled) {
-    const [x, y] = at(i);
+  for (const l of labeled) {
+    const [x, y] = at(l.a, l.b);
     g.beginPath();
     g.arc(x, y, size, 0, 7);
     g.fillStyle = colors.labeled;
@@ -148,6 +150,6 @@ export function paint(view, learner, colors) {
     g.lineWidth = 1.5;
     g.stroke();
     g.fillStyle = colors.letter;
-    g.fillText("AB"[points.y[i]], x, y + 0.5);
+    g.fillText("AB"[l.y], x, y + 0.5);
   }
 }

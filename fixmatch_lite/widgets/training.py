@@ -2,15 +2,19 @@
 
 import math
 import random
+import re
 
 from ..errors import FixMatchError
 from .base import Widget, escape, quantize, svg
 
 SHAPES = ("moons", "circles", "blobs", "split")
+_LABEL = r"[AB]-?\d*\.?\d+,-?\d*\.?\d+"
 
 
 class Playground(Widget):
     """Three small networks trained in the reader's browser: labels only, pseudo-labels, FixMatch. The first page.
+
+    The labels can be dragged and turned into the other class. All of it is in the address that "Copy link" gives.
 
     Args:
         shape: ``"moons"``, ``"circles"``, ``"blobs"``, or ``"split"``, where the groups say nothing of the classes.
@@ -21,6 +25,9 @@ class Playground(Widget):
         lambda_u: weight of the unsupervised term.
         seed: of the points, the labels, the network and all draws. The default shows a run near the medians of seeds
             100 to 129 (labels only 83 %, pseudo-labels 84 %, FixMatch 97 %); its button "20 draws" shows the spread.
+        given: labels of one's own in place of the drawn ones, as a link writes them: class A or B and place, such as
+            ``"A0.5,-0.2;B-1,0.4"``, at most 20.
+        steps: of training, before it stops by itself.
 
     Raises:
         FixMatchError: a value out of its range.
@@ -28,15 +35,20 @@ class Playground(Widget):
 
     module = "playground"
 
-    def __init__(self, shape="moons", labels=6, tau=0.9, mu=7, strength=1.0, lambda_u=1.0, seed=100):
+    def __init__(self, shape="moons", labels=6, tau=0.9, mu=7, strength=1.0, lambda_u=1.0, seed=100, given="", steps=600):
         if shape not in SHAPES:
             raise FixMatchError(f"There is no shape {shape!r}; choose one of {', '.join(SHAPES)}.")
         if labels % 2 or not 2 <= labels <= 20:
             raise FixMatchError(f"labels is {labels}; choose an even number from 2 to 20, half for each class.")
         if not 0.5 <= tau <= 1 or not 1 <= mu <= 10 or not 0 <= strength <= 2:
             raise FixMatchError("Choose tau from 0.5 to 1, mu from 1 to 10, and strength from 0 to 2.")
+        if not 0 <= lambda_u <= 3 or not 0 <= steps <= 6000:
+            raise FixMatchError("Choose lambda_u from 0 to 3, and steps from 0 to 6000.")
+        if given and (not re.fullmatch(rf"{_LABEL}(;{_LABEL})*", given) or given.count(";") >= 20):
+            raise FixMatchError(f"given is {given!r}; write at most 20 labels as class and place, such as A0.5,-0.2;B-1,0.4.")
         super().__init__({"shape": shape, "labels": int(labels), "tau": float(tau), "mu": int(mu), "seed": int(seed),
-                          "strength": float(strength), "lambda_u": float(lambda_u)}, f"{shape!r}, labels={labels}")
+                          "strength": float(strength), "lambda_u": float(lambda_u),
+                          "given": given, "steps": int(steps)}, f"{shape!r}, labels={labels}")
 
     def fallback(self):
         # A picture of the problem, not of a result: points of two moons, six of them labeled.
