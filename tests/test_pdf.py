@@ -2,13 +2,11 @@
 
 import importlib.util
 import re
-import shutil
 
 import pytest
 
+from browser_kit import CHROMIUM
 from conftest import ROOT
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,7 @@
 
 import dataclasses
 import json
-import os
 import re
-import shutil
 import tomllib
 from pathlib import Path
 from urllib.parse import unquote
@@ -14,11 +12,11 @@ import pytest
 import torch
 
 import fixmatch_lite as fm
+from browser_kit import chromium  # noqa: F401 (a fixture)
 from fixmatch_lite import widgets
 from fixmatch_lite.widgets import base, style
 
 FOLDER = Path(widgets.__file__).parent
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 TAUS, MUS = (0.0, 0.5, 0.95), (1, 4, 7)
 
 
@@ -300,19 +298,6 @@ def test_anywidget_has_the_same_front_end_and_hears_python():
 
 
 # In the browser --------------------------------------------------------------------------------------------------
-@pytest.fixture(scope="module")
-def chromium():
-    if CHROMIUM is None:
-        message = "no Chromium here (looked for chromium, chromium-browser, google-chrome)"
-        pytest.fail(message) if os.environ.get("FIXMATCH_LITE_NEEDS_BROWSER") else pytest.skip(message)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--disable-gpu", "--disable-background-networking"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture()
 def show(chromium, tmp_path):
     """Open widgets in a page of their own, from the disk; at the end the page must have complained of nothing."""
