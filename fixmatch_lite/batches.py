@@ -3,6 +3,7 @@
 Source: Sohn et al. 2020, section 2.2 and the released code. Taught in: chapter 9.
 """
 
+import collections
 from typing import NamedTuple
 
 import torch
@@ -55,6 +56,9 @@ class ShuffledIndices:
         self.generator.set_state(state["generator"])
 
 
+AHEAD = 256  # steps whose images are chosen at once, so that the host waits for the device once for all of them
+
+
 class Batches:
     """An endless stream of `Batch`; data and augmentation stay on the device.
 
@@ -74,19 +78,40 @@ class Batches:
         self.unlabeled = ShuffledIndices(len(data.u), generators["unlabeled"])
         self.generator = generators["augment"]
         self.flip = data.flip if recipe.flip is None else recipe.flip
+        self._chosen = collections.deque()
+
+    def ahead(self, steps, views):
+        """Choose the images of the next ``steps`` batches, or of `AHEAD` if those are fewer, and bring the choice to the
+        device in one go; nothing where some are left. `state` must not be asked before all of them were used."""
+        if not self._chosen:
+            steps = min(steps, AHEAD)
+            labeled = self._choice(self.labeled, steps, self.recipe.batch_size)
+            unlabeled = [None] * steps
+            if views:
+                unlabeled = self._choice(self.unlabeled, steps, self.recipe.mu * self.recipe.batch_size)
+            self._chosen.extend(zip(labeled, unlabeled))
+
+    def _choice(self, stream, steps, count):
+        index = stream.next(steps * count).view(steps, count)
+        return self._on_device(torch.stack([distributed.share(row) for row in index])).unbind(0)
+
+    def choose(self, views):
+        """Which images the next batch is of: int64 positions among the labeled ones and among the unlabeled ones (None
+        without ``views``), on the device; of several processes each gets its share."""
+        self.ahead(1, views)
+        return self._chosen.popleft()
 
     def next(self, views):
-        """The next batch, with one view of the unlabeled images for each entry of ``views``: "weak" or "strong".
+        """The next batch, with one view of the unlabeled images for each entry of ``views``: "weak" or "strong"."""
+        return self.make(*self.choose(views), views)
 
-        Every view starts with a flip and a crop of its own. Of several processes each gets its share. Nothing here
-        waits for the device.
-        """
-        data, recipe = self.data, self.recipe
-        index = self._on_device(distributed.share(self.labeled.next(recipe.batch_size)))
+    def make(self, index, ids, views):
+        """The batch of the chosen images. Every view starts with a flip and a crop of its own. Nothing here waits for the
+        device."""
+        data = self.data
         x, y = self.weak(data.x[index]), data.y[index]
         if not views:
             return Batch(x, y, (), None)
-        ids = self._on_device(distributed.share(self.unlabeled.next(recipe.mu * recipe.batch_size)))
         images, made = data.u[ids], [None] * len(views)
         # Strong views before weak ones, Cutout last: the order of draws with which the recorded runs were made.
         for k, view in enumerate(views):
@@ -106,6 +131,7 @@ class Batches:
 
     def load_state(self, state):
         """Go on where `state` was asked."""
+        self._chosen.clear()
         for name, stream in (("labeled", self.labeled), ("unlabeled", self.unlabeled)):
             stream.load_state({k.partition(".")[2]: v for k, v in state.items() if k.startswith(name + ".")})
 

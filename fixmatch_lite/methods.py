@@ -2,7 +2,8 @@
 
 A method names the ``views`` of the unlabeled images that it wants and turns a `Batch` into a `Loss`. It may use what
 ``run``, the `Training`, offers: ``forward`` and ``teacher`` (uint8 or scaled images to logits), ``progress`` (share of
-the steps done) and ``generator``. FixMatch and the policies that replace its threshold are `Consistency`; what works
+the steps done) and ``generator``. A method that does the same work on the device in every step, whatever the progress, says
+so with ``steady``; such a step can be recorded (`captured`). FixMatch and the policies that replace its threshold are `Consistency`; what works
 otherwise is in `comparators`. A method is a module: what it remembers are buffers, what it learns are parameters.
 
 Source: Sohn et al. 2020, Algorithm 1. Taught in: chapter 9.
@@ -21,6 +22,7 @@ class Supervised(nn.Module):
     """The cross-entropy of the labeled images, and nothing else."""
 
     views = ()
+    steady = True
 
     def loss(self, batch, run):
         supervised = F.cross_entropy(run.forward(batch.x), batch.y)
@@ -44,6 +46,7 @@ class Consistency(nn.Module):
     def __init__(self, policy, lambda_u=1.0, forward="joint"):
         super().__init__()
         self.policy, self.lambda_u, self.way = policy, lambda_u, forward
+        self.steady = forward != "kept"
 
     def loss(self, batch, run):
         """The step's `Loss`; ``run.forward`` takes uint8 images to float32 logits in training mode."""

@@ -71,6 +71,10 @@ class Tally:
             per_class = self._sums[5:].view(3, -1)
             per_class.index_add_(1, classes, torch.stack([loss.mask, known, known * (classes == truth)]))
 
+    def clear(self):
+        """Count from nothing again, in the same memory."""
+        self._sums.zero_()
+
     def read(self, recipe, step):
         """The sums as fields of `Metrics`, and the number of steps. The one place where the host waits.
 

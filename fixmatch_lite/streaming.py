@@ -133,6 +133,9 @@ class StreamedBatches(Batches):
         super().load_state(state)
         self._coming.clear()
 
+    def ahead(self, steps, views):
+        """Nothing: pictures are chosen as they are read."""
+
     def next(self, views):
         while len(self._coming) < AHEAD:
             self._coming.append((super().state(), *self._begin(len(views))))

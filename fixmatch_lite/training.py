@@ -11,6 +11,7 @@ import torch
 from . import distributed
 from .augment import to_float
 from .batches import Batches, make_strong
+from .captured import CapturedStep, may_capture
 from .checkpoints import load_checkpoint, save_checkpoint
 from .data import SemiSupervisedData
 from .devices import autocast_dtype, choose_device, compiled, is_fast, keep_memory, make_generators
@@ -77,6 +78,7 @@ class Training:
             load_checkpoint(self, checkpoint)
         net = compiled(self.model, self.device, recipe.steps - self.step, compile)
         self._net = distributed.parallel(net, self.device)
+        self._captured = CapturedStep(self) if may_capture(self, recipe.steps - self.step, compile) else None
         self.bar = Progress(recipe.steps, self.step, progress if distributed.rank() == 0 else None)
         self._tally = Tally(data.num_classes, self.device)
 
@@ -93,12 +95,13 @@ class Training:
         every = self.recipe.eval_every
         until = min(self.recipe.steps, (self.step // every + 1) * every)
         while self.step < until:
+            self.batches.ahead(1 if is_fast() else until - self.step, self.method.views)
             self._train_step()
             self.bar.step()
             if is_fast():
                 self.step = until
         shares, steps = self._tally.read(self.recipe, self.step)  # the one place where the host waits for the device
-        self._tally = Tally(self.data.num_classes, self.device)
+        self._tally.clear()
         metrics = self._evaluate(shares, steps, time.perf_counter() - began, began)
         self.last_metrics = metrics.as_dict()
         if self.checkpoint is not None:
@@ -107,12 +110,23 @@ class Training:
         return metrics
 
     def _train_step(self):
-        """One update: views, loss, gradient, step, moving average. Nothing here waits for the device."""
-        batch = self.batches.next(self.method.views)
+        """One update; the host chooses the images and the learning rate, and waits for nothing."""
+        rate = learning_rate(self.recipe, self.step)
+        if self._captured is not None:
+            self._captured(*self.batches.choose(self.method.views), rate)
+        else:
+            self.update(self.batches.next(self.method.views), rate)
+        self.step += 1
+
+    def update(self, batch, rate):
+        """Loss of a `Batch`, gradient, optimizer step, moving average: what the device does for one step.
+
+        ``rate`` is the learning rate: a number, or on CUDA a tensor that holds it.
+        """
         loss = self.method.loss(batch, self)
         self._tally.add(loss, None if batch.ids is None else self.data.u_true[batch.ids])
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.recipe, self.step)
+            group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss.total).backward()
         for parameter in self.method.parameters():  # those of the net are averaged on the way
@@ -121,7 +135,6 @@ class Training:
         self.scaler.update()
         self.ema_model.update_parameters(self.model)
         self.batches.strong.learn(self, batch)
-        self.step += 1
 
     # -------------------------------------------------------------------------------------------- what methods use
 
@@ -181,8 +194,8 @@ def fit(recipe, data, *, device=None, checkpoint=None, resume=False, progress=No
         resume: go on from ``checkpoint``. On the CPU the weights at the end are bit for bit those of a run that was
             never interrupted.
         progress: "auto" (a bar in a terminal or notebook, lines in a log), "bar", "lines" or None.
-        compile: whether `torch.compile` makes the net faster first; None decides by device and number of steps, see
-            `devices.compiled`.
+        compile: whether `torch.compile` makes the net faster first, and on CUDA the whole step becomes one graph; None
+            decides both by device and number of steps, see `devices.compiled` and `captured.may_capture`.
 
     Returns:
         A `Training`, whose ``model`` and ``ema_model`` may be used at any time.

@@ -44,7 +44,7 @@ class Mistaken(Consistency):
 
     def __init__(self, recipe, data, *, mistake="leak"):
         super().__init__(FixMatch(recipe.tau), recipe.lambda_u)
-        self.mistake = mistake
+        self.mistake, self.steady = mistake, mistake != "frozen"
 
     def loss(self, batch, run):
         if self.mistake == "frozen" and run.step >= run.recipe.eval_every:

@@ -62,6 +62,7 @@ class UDA(Consistency):
         policy = aligned(Sharpened(recipe.tau, temperature), recipe, data)
         super().__init__(policy, recipe.lambda_u, recipe.forward)
         self.tsa, self.num_classes = tsa, data.num_classes
+        self.steady = self.steady and tsa == "none"
 
     def loss(self, batch, run):
         logits_x, logits_u_strong, pseudo, kept = self.predict(batch, run)

@@ -1,0 +1,82 @@
+"""A training step as one CUDA graph: recorded once, then started by a single call.
+
+A step of FixMatch is a thousand small operations. A fast card is done with each before the host has asked for the next, so
+that it stands idle most of the time; a graph hands it all of them at once. Source: the documentation of
+`torch.cuda.CUDAGraph`. Taught in: chapter 17.
+"""
+
+import sys
+
+import torch
+
+from . import distributed
+
+WARM_UP = 5  # steps that are taken one operation at a time: they compile, choose algorithms, and fill caches
+LEAST = 200  # a run this long gets back the second that recording takes
+
+
+def may_capture(training, steps, wanted=None):
+    """Whether every step of a `Training` does the same work on the device, so that one can stand for all.
+
+    Args:
+        training: its method says whether it is ``steady``.
+        steps: how many are ahead.
+        wanted: False forbids it; None asks for at least `LEAST` steps.
+    """
+    possible = (training.device.type == "cuda" and distributed.world_size() == 1 and not training.scaler.is_enabled()
+                and isinstance(training.data.u, torch.Tensor) and getattr(training.method, "steady", False))
+    return possible and wanted is not False and (bool(wanted) or steps >= LEAST)
+
+
+class CapturedStep:
+    """Takes the steps of a `Training`: the first `WARM_UP` as they are, all others by starting the graph again.
+
+    The graph reads which images and which learning rate from three tensors that stay where they are. Its random numbers
+    go on where the generator stands, so they are those of steps that are not recorded. Where recording fails, one line
+    says so, and all steps are taken as they are.
+    """
+
+    def __init__(self, training):
+        self.training, self.graph, self.left, self.failed = training, None, WARM_UP, False
+        self.stream = torch.cuda.Stream(training.device)
+        self.rate = torch.zeros((), device=training.device)
+
+    def __call__(self, index, ids, rate):
+        """One update on the images at ``index`` (labeled) and ``ids`` (unlabeled; None without), int64, on the device."""
+        if self.graph is None and not self.left and not self.failed:
+            self._capture(index, ids)
+        if self.graph is None:
+            self.left = max(0, self.left - 1)
+            return self._beside(lambda: self._update(index, ids, rate))
+        self.index.copy_(index)
+        if ids is not None:
+            self.ids.copy_(ids)
+        self.rate.fill_(rate)
+        self.graph.replay()
+
+    def _update(self, index, ids, rate):
+        training = self.training
+        training.update(training.batches.make(index, ids, training.method.views), rate)
+
+    def _beside(self, work):
+        """Do ``work`` on the stream on which the graph is recorded, in its turn."""
+        now = torch.cuda.current_stream(self.training.device)
+        self.stream.wait_stream(now)
+        with torch.cuda.stream(self.stream):
+            work()
+        now.wait_stream(self.stream)
+
+    def _capture(self, index, ids):
+        training, graph = self.training, torch.cuda.CUDAGraph()
+        self.index, self.ids = index.clone(), None if ids is None else ids.clone()
+        graph.register_generator_state(training.generators["augment"])
+        training.optimizer.zero_grad(set_to_none=True)  # the gradients' memory belongs to the graph
+        try:
+            with torch.cuda.graph(graph, stream=self.stream):
+                self._update(self.index, self.ids, self.rate)
+            self.graph = graph
+        except RuntimeError as error:
+            self.failed = True
+            training.optimizer.zero_grad(set_to_none=True)
+            print(f"The step could not be recorded as a CUDA graph ({str(error).splitlines()[0]}): it runs as it is, which "
+                  "is slower and right all the same.", file=sys.stderr)
