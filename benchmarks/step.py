@@ -1,7 +1,7 @@
 """How long is a full-size training step? This module against a plain rendition of the popular PyTorch port.
 
     python benchmarks/step.py                          # on the best device there is
-    python benchmarks/step.py --rounds 5 --compile     # torch.compile too, whose first step takes a minute
+    python benchmarks/step.py --rounds 5 --compile     # torch.compile too, whose first step takes half a minute
 
 A step: Wide ResNet-28-2, 64 labeled and 7 x 64 unlabeled images of 32 x 32 pixels, so 960 views, and everything from
 drawing them to the moving average. The port's step: float32, contiguous images, one joint forward, views made image by
@@ -27,6 +27,8 @@ from augment import photos, pillow_view  # noqa: E402
 from common import peak_gigabytes  # noqa: E402
 
 import fixmatch_lite as fm  # noqa: E402
+from fixmatch_lite.batches import AHEAD  # noqa: E402
+from fixmatch_lite.captured import CapturedStep  # noqa: E402
 from fixmatch_lite.data import SemiSupervisedData  # noqa: E402
 from fixmatch_lite.devices import autocast_dtype, keep_memory  # noqa: E402
 from fixmatch_lite.training import learning_rate  # noqa: E402
@@ -96,10 +98,16 @@ def port(data, device):
     return step
 
 
-def ours(data, device, *, compile=False, **changes):
-    """A function that does one step of `fit`."""
-    recipe = fm.recipe("cifar10", labels=250, **changes)
-    return fm.fit(recipe, data, device=device, compile=compile)._train_step
+def ours(data, device, *, compile=False, graph=False, **changes):
+    """A function that does one step of `fit`; with ``graph`` recorded as one CUDA graph, after the first few."""
+    training = fm.fit(fm.recipe("cifar10", labels=250, **changes), data, device=device, compile=compile)
+    training._captured = CapturedStep(training) if graph else None
+
+    def step():
+        training.batches.ahead(AHEAD, training.method.views)
+        training._train_step()
+
+    return step
 
 
 # --------------------------------------------------------------------------------------------------- what bounds a step
@@ -182,7 +190,15 @@ WAYS = {
     "the convolutions of joint": convolutions,
     "joint, compiled": functools.partial(ours, compile=True),
     "separate, compiled": functools.partial(ours, forward="separate", compile=True),
+    "joint, one graph": functools.partial(ours, graph=True),
+    "joint, compiled, one graph": functools.partial(ours, graph=True, compile=True),
+    "supervised, compiled, one graph": functools.partial(ours, method="supervised", graph=True, compile=True),
 }
+
+
+def ways_on(device, compile):
+    """The ways that can be measured on a device; those with `torch.compile` on request."""
+    return [name for name in WAYS if (compile or "compiled" not in name) and (device.type == "cuda" or "graph" not in name)]
 
 
 def measure(name, device, count):
@@ -219,7 +235,7 @@ def main():
     if options.way:
         print(json.dumps(measure(options.way, device, options.steps)))
         return
-    names = [name for name in options.ways or WAYS if options.compile or not name.endswith("compiled")]
+    names = options.ways or ways_on(device, options.compile)
     rounds = [{name: in_a_process_of_its_own(name, options) for name in names} for _ in range(options.rounds)]
     rows = []
     for name in names:

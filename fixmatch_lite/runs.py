@@ -56,6 +56,11 @@ class Run:
         return self.provenance.get("failed")
 
     @property
+    def stopped(self):
+        """Why the run is recorded only as far as it came, and may be gone on with, in a sentence; None where it is whole."""
+        return self.provenance.get("stopped")
+
+    @property
     def confidence(self):
         """The run's histograms of confidence, see `confidence.histogram`; empty where none were kept."""
         return [json.loads(line) for line in _lines(self.path, CONFIDENCE)]
@@ -241,7 +246,7 @@ def compare(runs):
 
 def table(folder=None, prefix=""):
     """All runs of `list_runs` as a pandas table, one row a run: what was trained, on what, what it came to (the accuracy as
-    by `summarize`), and why, where it broke off."""
+    by `summarize`), and why, where it broke off or was stopped."""
     import pandas
 
     rows = []
@@ -255,6 +260,6 @@ def table(folder=None, prefix=""):
             "test_accuracy": told["test_accuracy"], "evaluations": told["evaluations"],
             "mask_rate": told["mask_rate"], "pseudo_label_accuracy": told["pseudo_label_accuracy"],
             "minutes": told["seconds"] / 60, "device": run.provenance["device"], "weights": (run.path / WEIGHTS).exists(),
-            "failed": run.failed,
+            "failed": run.failed, "stopped": run.stopped,
         })
     return pandas.DataFrame(rows)

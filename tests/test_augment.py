@@ -266,9 +266,9 @@ def test_gpu_gives_the_pixels_of_the_cpu(photos):
 @pytest.mark.gpu
 def test_T35_gpu_augmentation_never_waits_for_the_device(photos):
     images, generator = photos[:64].cuda(), torch.Generator("cuda").manual_seed(0)
-    pipeline = lambda: Cutout()(RandAugment()(weak_augment(images, generator=generator), generator=generator),
-                                generator=generator)
-    pipeline()
+    strong, cutout = RandAugment(), Cutout()
+    pipeline = lambda: cutout(strong(weak_augment(images, generator=generator), generator=generator), generator=generator)
+    pipeline()  # the first call brings its tables to the device
     torch.cuda.set_sync_debug_mode("error")
     try:
         views = pipeline()

@@ -12,6 +12,7 @@ from comparators_kit import tiny_data
 
 import fixmatch_lite as fm
 from fixmatch_lite import cli, comparators
+from fixmatch_lite.captured import CapturedStep, may_capture
 from fixmatch_lite.methods import Consistency, make_method
 from fixmatch_lite.recipes import METHODS, options_of
 
@@ -316,3 +317,21 @@ def test_no_step_waits_for_the_device(digits, changes):
         training._train_step()
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("changes", CASES, ids=lambda case: "-".join(str(v) for v in case.values()))
+def test_a_recorded_step_is_the_step(digits, changes):
+    """The graph draws the same numbers, sees the same images and learns the same as one operation after another."""
+    plain, recorded = (fm.fit(short(**changes), digits, device="cuda", compile=False) for _ in range(2))
+    if not getattr(plain.method, "steady", False):
+        assert not may_capture(plain, 10**6, True)
+        return
+    assert may_capture(plain, 0, True) and not may_capture(plain, 10**6, False)
+    recorded._captured = CapturedStep(recorded)
+    for _ in range(9):
+        plain._train_step(), recorded._train_step()
+    assert recorded._captured.graph is not None
+    assert torch.equal(*(t.generators["augment"].get_state() for t in (plain, recorded)))
+    for name, value in state(plain).items():
+        torch.testing.assert_close(value, state(recorded)[name], rtol=1e-2, atol=1e-3, msg=name)

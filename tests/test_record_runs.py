@@ -112,8 +112,13 @@ def test_stopped_at_any_moment_it_goes_on_and_ends_as_if_never_stopped(place):
     torch.set_num_threads(1)
     data = fm.load_data("digits", labels=40, seed=0)
     assert not record_runs.do(name, values, entry, data, options, until=0)  # the time is up at the next evaluation
+    record(place, "--stopped", "Too late today.", *only)
+    shown = fm.runs.load(place / "recorded" / NAMES[1])
+    assert shown.stopped == "Too late today." and shown.metrics and not shown.done
+    assert list(fm.runs.table(place / "recorded")["stopped"]) == [shown.stopped]
     assert "begun" in record(place, "--list", *only)
     record(place, *only), record(place / "twin", *only)
+    assert fm.runs.load(shown.path).done and not fm.runs.load(shown.path).stopped
     mine, its = (folder / "recorded" / NAMES[1] for folder in (place, place / "twin"))
     assert (mine / "weights.safetensors").read_bytes() == (its / "weights.safetensors").read_bytes()
     assert (mine / "confidence.jsonl").read_text() == (its / "confidence.jsonl").read_text()

@@ -151,7 +151,8 @@ def test_recorded_runs_come_with_the_module():
     runs = fm.runs.list_runs()
     assert runs, "the recorded runs are missing"
     for run in runs:
-        assert run.done != bool(run.failed) and run.provenance["labeled_indices"] and run.provenance["code_version"]
+        assert run.done + bool(run.failed) + bool(run.stopped) == 1
+        assert run.provenance["labeled_indices"] and run.provenance["code_version"]
         last = json.loads((run.path / "metrics.jsonl").read_text().splitlines()[-1])["step"]
-        assert last < run.recipe.steps if run.failed else last == run.recipe.steps
+        assert last == run.recipe.steps if run.done else last < run.recipe.steps
     assert fm.runs.load(runs[0].name).recipe == runs[0].recipe

@@ -2,11 +2,13 @@
 
     python tools/record_runs.py --minutes 60                      # everything that this machine is meant for
     python tools/record_runs.py --minutes 9 --only cifar10-250 --processes 3
-    python tools/record_runs.py --list                            # what is done, begun, missing
+    python tools/record_runs.py --list                            # what is done, begun, stopped, missing
+    python tools/record_runs.py --only cifar10-40-seed1 --stopped "The card's time was up."
 
 It needs torch, torchvision, numpy and tqdm, no installation and no network; what a data set is read from lies in --root.
 A run that is under way lives in runs/unfinished (--unfinished) and is resumed from its checkpoint; once it is finished it
-moves to fixmatch_lite/recorded (--recorded). The command may be stopped at any moment and given again, in several
+moves to fixmatch_lite/recorded (--recorded). One that nobody can go on with for now is shown as far as it came with
+--stopped, which keeps the reason and no weights; it stays wanted, and whoever trains it whole replaces it. The command may be stopped at any moment and given again, in several
 processes at once: each run belongs to one process at a time. No file is larger than 16 MiB.
 """
 
@@ -74,10 +76,26 @@ class Claim:
 
 
 def state(name, options):
-    """"done", "begun" or "missing"."""
-    if (options.recorded / name / "recipe.json").exists():
+    """"done", "begun", "stopped" (recorded as far as it came) or "missing"."""
+    recorded = options.recorded / name / "recipe.json"
+    stopped = recorded.exists() and "stopped" in json.loads(recorded.read_text(encoding="utf-8"))
+    if recorded.exists() and not stopped:
         return "done"
-    return "begun" if (options.unfinished / name / "checkpoint.safetensors").exists() else "missing"
+    if (options.unfinished / name / "checkpoint.safetensors").exists():
+        return "begun"
+    return "stopped" if stopped else "missing"
+
+
+def stop(name, why, options):
+    """Record a begun run as far as it came; what it takes to go on stays where it is."""
+    folder, target = options.unfinished / name, options.recorded / name
+    with Claim(folder) as mine:
+        if not mine:
+            raise SystemExit(f"{name} is being trained; stop that first.")
+        target.mkdir(parents=True, exist_ok=True)
+        for file in ("metrics.jsonl", "confidence.jsonl", "recipe.json"):
+            shutil.copy(folder / file, target / file)
+    describe(target, stopped=why)
 
 
 def do(name, values, entry, data, options, until):
@@ -125,6 +143,8 @@ def describe(folder, **more):
 def move(folder, target):
     """Whole or not at all, also to another disk."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():  # recorded before as far as it had come
+        shutil.rmtree(target)
     try:
         os.rename(folder, target)
     except OSError:
@@ -201,6 +221,7 @@ def main():
     parser.add_argument("--list-file", type=Path, default=ROOT / "runs" / "WANTED.toml")
     parser.add_argument("--recorded", type=Path, default=ROOT / "fixmatch_lite" / "recorded")
     parser.add_argument("--unfinished", type=Path, default=ROOT / "runs" / "unfinished")
+    parser.add_argument("--stopped", metavar="WHY", help="train nothing; record the begun runs as far as they came")
     parser.add_argument("--list", action="store_true", help="say what is done, begun and missing, and do nothing")
     options = parser.parse_args()
     os.environ.pop("FIXMATCH_LITE_FAST", None)  # what is recorded is trained in full
@@ -208,6 +229,12 @@ def main():
         for name, _, entry in wanted(options.list_file):
             if options.only in name:
                 print(f"{state(name, options):8}{entry['device']:6}{name}")
+        return
+    if options.stopped:
+        for name, *_ in wanted(options.list_file):
+            if options.only in name and state(name, options) == "begun":
+                stop(name, options.stopped, options)
+                print(f"{name}: recorded as far as it came", flush=True)
         return
     until = time.time() + 60 * options.minutes
     if options.processes == 1:

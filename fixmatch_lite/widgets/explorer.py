@@ -52,7 +52,7 @@ class RunExplorer(Widget):
     """Curves of recorded runs, all seeds of up to two methods. Used on the page of every recorded run.
 
     Args:
-        runs: `Run` objects that are done. None: those that come with the module, but of the grid over tau and mu, which
+        runs: `Run` objects that are done, or were stopped. None: those that come with the module, but of the grid over tau and mu, which
             `TwoKnobs` shows, only the recipe's own values.
         data, labels, method, other: what is shown first; None takes FixMatch, or else the first there is. ``other`` is a
             second method.
@@ -67,12 +67,12 @@ class RunExplorer(Widget):
         from .. import runs as recorded
 
         if runs is None:
-            runs = [run for run in recorded.list_runs() if run.done and not self._off_center(run)]
+            runs = [run for run in recorded.list_runs() if run.metrics and not run.failed and not self._off_center(run)]
         if not runs:
             raise FixMatchError("There are no runs to show; give at least one, or None for the recorded ones.")
         groups = {}
         for run in runs:
-            name = (data_title(run.recipe.dataset), run.recipe.labels, variant(run.recipe), run.recipe.steps)
+            name = (data_title(run.recipe.dataset), run.recipe.labels, variant(run.recipe), run.metrics[-1].step)
             groups.setdefault(name, []).append(run)
         order = sorted(groups, key=lambda g: (g[0], g[1] or 0, g[2] != "supervised", g[2] != "fixmatch", g[2], g[3]))
         asked = ((0, data), (1, labels), (2, method or "fixmatch"))
