@@ -57,7 +57,7 @@ class Run:
 
     @property
     def stopped(self):
-        """Why the run is recorded only as far as it came, and may be gone on with, in a sentence; None where it is whole."""
+        """Why the run is recorded only as far as it came, in a sentence; None where it is whole."""
         return self.provenance.get("stopped")
 
     @property
@@ -191,9 +191,7 @@ def load(path):
     Raises:
         FixMatchError: there is no run, or its files cannot be read.
     """
-    path = Path(path)
-    if not (path / RECIPE).exists() and (shipped() / path / RECIPE).exists():
-        path = shipped() / path
+    path = next((p for p in (Path(path), shipped() / path) if (p / RECIPE).exists()), Path(path))
     try:
         described = json.loads((path / RECIPE).read_text(encoding="utf-8"))
         values = described.pop("recipe")
@@ -213,20 +211,18 @@ def shipped():
 
 def list_runs(folder=None, prefix=""):
     """All runs in a folder, sorted by name; without a folder those that come with the module."""
-    folder = shipped() if folder is None else Path(folder)
-    names = sorted(p.parent.name for p in folder.glob(f"*/{RECIPE}") if p.parent.name.startswith(prefix))
-    return [load(folder / name) for name in names]
+    return [load(path.parent) for path in sorted(Path(folder or shipped()).glob(f"{prefix}*/{RECIPE}"))]
 
 
 def summarize(run, last=20):
     """What a run came to: the median of its last evaluations of the moving average, never the best.
 
     Returns:
-        A dictionary: ``name``, ``step``, ``done``, ``test_accuracy`` (the median over the last ``last``
-        evaluations), ``evaluations`` (how many those were), ``final`` (the very last), ``mask_rate`` and
-        ``pseudo_label_accuracy`` (the last), ``seconds``.
+        A dictionary: ``name``, ``step``, ``done``, ``test_accuracy`` (the median over the last ``last`` evaluations),
+        ``evaluations`` (how many those were), ``final`` (the very last), the last ``mask_rate``,
+        ``pseudo_label_accuracy`` and ``seconds``.
     """
-    run = load(run) if isinstance(run, (str, Path)) else run
+    run = run if isinstance(run, Run) else load(run)
     if not run.metrics:
         raise FixMatchError(f"The run {run.name} has no evaluation yet; let it train longer.")
     tail, end = run.metrics[-last:], run.metrics[-1]
@@ -238,7 +234,7 @@ def summarize(run, last=20):
 
 def compare(runs):
     """Several runs side by side: a list with, for each, what its recipe has different and its `summarize`."""
-    runs = [load(run) if isinstance(run, (str, Path)) else run for run in runs]
+    runs = [run if isinstance(run, Run) else load(run) for run in runs]
     recipes = [run.recipe.as_dict() for run in runs]
     different = [k for k in Recipe.__dataclass_fields__ if len({repr(recipe[k]) for recipe in recipes}) > 1]
     return [{**{k: recipe[k] for k in different}, **summarize(run)} for run, recipe in zip(runs, recipes)]
@@ -250,16 +246,15 @@ def table(folder=None, prefix=""):
     import pandas
 
     rows = []
-    nothing = dict.fromkeys(("test_accuracy", "evaluations", "mask_rate", "pseudo_label_accuracy", "seconds"), math.nan)
+    told_of = ("test_accuracy", "evaluations", "mask_rate", "pseudo_label_accuracy")
+    nothing = dict.fromkeys((*told_of, "seconds"), math.nan)
     for run in list_runs(folder, prefix):
         step = run.metrics[-1].step if run.metrics else 0
         recipe, told = run.recipe, {**nothing, "step": step} if run.failed or not run.metrics else summarize(run)
         rows.append({
             "name": run.name, "data": data_title(recipe.dataset), "labels": recipe.labels, "method": recipe.method,
             "label_seed": recipe.label_seed, "steps": told["step"], "of": recipe.steps,
-            "test_accuracy": told["test_accuracy"], "evaluations": told["evaluations"],
-            "mask_rate": told["mask_rate"], "pseudo_label_accuracy": told["pseudo_label_accuracy"],
-            "minutes": told["seconds"] / 60, "device": run.provenance["device"], "weights": (run.path / WEIGHTS).exists(),
-            "failed": run.failed, "stopped": run.stopped,
+            **{name: told[name] for name in told_of}, "minutes": told["seconds"] / 60, "device": run.provenance["device"],
+            "weights": (run.path / WEIGHTS).exists(), "failed": run.failed, "stopped": run.stopped,
         })
     return pandas.DataFrame(rows)
