@@ -15,6 +15,9 @@ STAMP := $(ENV)/.fixmatch-lite-installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 export PYTHONNOUSERSITE := 1
+# Threads that wait for each other in a busy loop make a chapter ten times slower where something else wants the cores too.
+export OMP_WAIT_POLICY ?= PASSIVE
+export OPENBLAS_NUM_THREADS ?= 1
 
 MINUTES ?= 60
 PROCESSES ?= 1

@@ -3,6 +3,7 @@ a CSV file that names the labeled ones."""
 
 from __future__ import annotations
 
+import difflib
 import logging
 import os
 from pathlib import Path
@@ -84,10 +85,17 @@ def _named(root, labels_from, ignored):
                                 "column split that says train or test.")
         paths, targets, test_names = class_folders(root, "test", ignored)
         test = {path: test_names[target] for path, target in zip(paths, targets)}
+        both = sorted(set(train) & set(test))
+        if both:
+            raise FixMatchError(f"{both[0]} is a test picture, and {labels_from} would train with it: take out its line and "
+                                "those of all others in test/.")
     strange = sorted(set(test.values()) - set(names))
     if strange:
         raise FixMatchError(f"The class {strange[0]} is among the test pictures only: label some to train with, or "
                             "take them out.")
+    for name in sorted(set(names) - set(test.values())):
+        near = difflib.get_close_matches(name, set(test.values()), n=1)
+        log.warning("no test picture is called %s; %s", name, f"is {near[0]} meant?" if near else "its accuracy stays unknown")
     held_out = root / "test"
     others = [path for path in images_under(root, ignored)
               if path not in train and path not in test and held_out not in path.parents]

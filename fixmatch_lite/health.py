@@ -98,7 +98,7 @@ class Health:
         if self._progress() >= 0.5 and all(m.test_accuracy < m.test_accuracy_raw - LAGS for m in recent):
             return (f"The moving average lies far below the net ({recent[-1].test_accuracy:.0%} and "
                     f"{recent[-1].test_accuracy_raw:.0%}): it remembers too long for so short a run. Try a smaller "
-                    "ema_decay, a larger bn_momentum, or more steps.")
+                    "ema_decay (--set ema_decay=0.99), a larger bn_momentum, or more steps.")
 
     @staticmethod
     def _judges(recent):

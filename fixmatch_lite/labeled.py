@@ -57,7 +57,7 @@ def draw_labeled(targets, labels, seed, class_names=None, split="balanced"):
     targets = np.asarray(targets)
     classes, counts = np.unique(targets, return_counts=True)
     if labels > len(targets):
-        raise FixMatchError(f"There are {len(targets)} training images, fewer than the {labels} labels asked for; "
+        raise FixMatchError(f"There are {len(targets)} training images with a known class, fewer than the {labels} labels asked for; "
                             f"ask for at most {len(targets)}.")
     if labels < len(classes):
         raise FixMatchError(f"{labels} labels cannot cover {len(classes)} classes; ask for at least {len(classes)}.")

@@ -43,7 +43,8 @@ def print_result(summary, out):
     """The end of a training run, from `runs.summarize`."""
     count = summary["evaluations"]
     print(f"test accuracy of the moving average at the last step: {summary['final']:.2%}")
-    print(f"median of the last {count} evaluations, the number to report: {summary['test_accuracy']:.2%}")
+    print(f"median of the last {count} evaluation{'s' * (count > 1)}, the number to report: {summary['test_accuracy']:.2%}"
+          + ("" if count == 20 else " (no more were made, so the early ones count, too; a smaller --eval-every makes more)"))
     print(f"run: {out}")
     print(f"measure it again: fixmatch-lite evaluate {shlex.quote(str(out))}")
 

@@ -78,7 +78,7 @@ def test_files_of_indices_that_cannot_be(tmp_path, content, message):
 @pytest.mark.parametrize("arguments, message", [
     (dict(name="digit"), "did you mean 'digits'"), (dict(name="mnist"), "one of digits, digits-unequal, digits-home, digits-foreign, cifar10, cifar10-jpeg, cifar100, svhn, stl10, imagenet, folder"),
     (dict(name="digits", labels=9), "9 labels cannot cover 10 classes"),
-    (dict(name="digits", labels=5000), "1297 training images, fewer than the 5000"),
+    (dict(name="digits", labels=5000), "1297 training images with a known class, fewer than the 5000"),
     (dict(name="digits", labels=1290), "Class . has 1.. training images, fewer than the 129"),
     (dict(name="folder"), "give root="),
 ])

@@ -88,6 +88,19 @@ def test_wrong_lines_are_named(pets, tmp_path, text, says):
     assert "\n" not in str(caught.value)
 
 
+def test_test_pictures_are_not_trained_with(pets, tmp_path):
+    """As when the guesses of `label` for the whole folder are given back as labels."""
+    (tmp_path / "l.csv").write_text("path,class\nall/00.png,right\nall/01.png,left\ntest/left/0.png,left\n")
+    with pytest.raises(fm.FixMatchError, match="test/left/0.png is a test picture.*take out its line"):
+        fm.load_data("folder", labels=None, root=pets, labels_from=tmp_path / "l.csv")
+
+
+def test_a_class_without_test_pictures_is_told(pets, tmp_path, caplog):
+    (tmp_path / "l.csv").write_text("path,class\nall/00.png,right\nall/01.png,left\nall/02.png,rigth\n")
+    fm.load_data("folder", labels=None, root=pets, labels_from=tmp_path / "l.csv")
+    assert "no test picture is called rigth; is right meant?" in caplog.text
+
+
 def test_without_test_pictures_nothing_is_held_out_in_silence(tmp_path):
     picture(tmp_path / "a.png", "left", 0), picture(tmp_path / "b.png", "right", 1)
     (tmp_path / "l.csv").write_text("path,class\na.png,left\nb.png,right\n")
@@ -133,6 +146,7 @@ def test_label_writes_a_class_for_every_picture(trained, pets, tmp_path):
         assert row["class"] == data.class_names[kind] and float(row["confidence"]) == pytest.approx(confidence, abs=1e-4)
     before = files(tmp_path)
     refused(*command, cwd=tmp_path, says=["is there already", "--force"])
+    refused(*command[:5], tmp_path / "nowhere" / "guesses.csv", *command[6:], cwd=tmp_path, says=["no folder", "nowhere"])
     assert files(tmp_path) == before
     assert program(*command, "--force", cwd=tmp_path)[0] == 0
     assert read_labels(tmp_path / "guesses.csv", pets / "all")[0]  # a person can correct it and train on it

@@ -276,18 +276,25 @@ def test_ci_script_can_be_run():
 # What a build redoes ---------------------------------------------------------------------------------------------
 
 @pytest.fixture()
-def builder(tmp_path, monkeypatch):
-    """tools/build_book.py on a small tree, with Jupyter Book replaced by something that writes one page."""
+def build_book(monkeypatch):
+    """tools/build_book.py, a fresh copy of the module."""
     import importlib.util
 
     monkeypatch.syspath_prepend(ROOT / "tools")
     spec = importlib.util.spec_from_file_location("build_book", ROOT / "tools" / "build_book.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    for folder in ("fixmatch_lite", "book", "notebooks", "tools"):
-        (tmp_path / folder).mkdir()
+    return module
+
+
+@pytest.fixture()
+def builder(build_book, tmp_path, monkeypatch):
+    """The same on a small tree, with Jupyter Book replaced by something that writes one page."""
+    module = build_book
+    for folder in ("fixmatch_lite", "book", "notebooks", "tools", "benchmarks/recorded", "runs"):
+        (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "a.md").write_text("first")
-    for name in ("constraints.txt", "pyproject.toml", "_config.yml", "_toc.yml", "tools/build_book.py"):
+    for name in ("constraints.txt", "pyproject.toml", "_config.yml", "_toc.yml", "tools/build_book.py", "runs/WANTED.toml"):
         (tmp_path / name).write_text("first")
     module.runs, module.status = 0, 0
 
@@ -302,6 +309,9 @@ def builder(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(module, "BUILD", tmp_path / "_build")
     monkeypatch.setattr(module, "RECORD", tmp_path / "_build" / "fingerprints.json")
+    monkeypatch.setattr(module, "ZIP", tmp_path / "_build" / "book.zip")
+    monkeypatch.setattr(module, "forget", lambda pages: module.forgotten.append(pages))
+    module.forgotten = []
     monkeypatch.setattr(module, "FIRST_PAGE", tmp_path / "_build" / "html" / "index.html")
     monkeypatch.setattr(module.subprocess, "run", run)
     monkeypatch.setattr(module.handouts, "make", list)  # one page has no chapters to cut sheets from
@@ -323,7 +333,32 @@ def test_prose_edit_rebuilds_pages_and_keeps_the_cache(builder):
     assert not (builder.BUILD / "html" / "stale.html").exists()
 
 
-@pytest.mark.parametrize("name", ["fixmatch_lite/a.md", "constraints.txt"])
+def test_pages_that_read_the_chapters_run_again_after_one_changed(builder):
+    builder.build()
+    (builder.ROOT / "book" / "a.md").write_text("second")
+    assert builder.build() == 0 and builder.forgotten == []
+    (builder.ROOT / "notebooks" / "a.md").write_text("second")
+    assert builder.build() == 0 and builder.forgotten == [builder.READERS]
+    reads = {f"book/{page.name}" for page in (ROOT / "book").glob("*.md") if re.search(r'"notebooks"', page.read_text())}
+    assert reads == set(builder.READERS)
+
+
+def test_forgetting_a_page_leaves_the_others(build_book, tmp_path, monkeypatch):
+    import nbformat
+    from jupyter_cache import get_cache
+
+    monkeypatch.setattr(build_book, "BUILD", tmp_path)
+    cache = get_cache(tmp_path / ".jupyter_cache")
+    for number, name in enumerate(("start.md", "engine.md")):
+        path = tmp_path / "book" / name
+        path.parent.mkdir(exist_ok=True)
+        nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(str(number))]), path)
+        cache.cache_notebook_file(path, check_validity=False)
+    build_book.forget(("book/start.md",))
+    assert [record.uri.rpartition("/")[2] for record in cache.list_cache_records()] == ["engine.md"]
+
+
+@pytest.mark.parametrize("name", ["fixmatch_lite/a.md", "constraints.txt", "benchmarks/recorded/a.md", "runs/WANTED.toml"])
 def test_change_of_the_module_runs_every_notebook_again(builder, name):
     builder.build()
     (builder.BUILD / ".jupyter_cache" / "old").touch()

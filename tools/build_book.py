@@ -2,8 +2,10 @@
 
 Three cases, told apart by fingerprints of the sources kept in _build/fingerprints.json:
 nothing changed                     nothing is built
-pages, notebooks or settings        pages are built anew; a notebook runs again only if its code changed
-the module or the installed set     every notebook runs again (the cache's own key is the notebook's code alone)
+pages, notebooks or settings        pages are built anew; a notebook runs again only if its code changed, and the pages
+                                    that read the notebooks run again if one of these did
+the module, what is recorded, or    every notebook runs again (the cache's own key is the notebook's code alone)
+the installed set
 
 Pages are always built from an empty folder: an incremental build would hide old warnings and keep removed pages.
 """
@@ -25,9 +27,11 @@ BUILD = ROOT / "_build"
 RECORD = BUILD / "fingerprints.json"
 ZIP = BUILD / "fixmatch-lite-book.zip"
 FIRST_PAGE = BUILD / "html" / "index.html"
-CODE = ["fixmatch_lite", "constraints.txt", "pyproject.toml"]
-PAGES = ["book", "notebooks", "benchmarks/recorded", "runs/WANTED.toml", "_config.yml", "_toc.yml",
-         "tools/build_book.py", "tools/handouts.py", "tools/record_runs.py"]
+CODE = ["fixmatch_lite", "constraints.txt", "pyproject.toml", "benchmarks/recorded", "runs/WANTED.toml",
+        "tools/record_runs.py"]
+CHAPTERS = ["notebooks"]
+PAGES = ["book", *CHAPTERS, "_config.yml", "_toc.yml", "tools/build_book.py", "tools/handouts.py"]
+READERS = ("book/start.md", "book/exercises.md")  # pages whose code reads the notebooks
 BY_PRODUCTS = {"__pycache__", ".ipynb_checkpoints"}
 
 
@@ -52,7 +56,7 @@ def clean_profile() -> Path:
 
 
 def build() -> int:
-    now = {"code": fingerprint(CODE), "pages": fingerprint(PAGES), "python": sys.version}
+    now = {"code": fingerprint(CODE), "chapters": fingerprint(CHAPTERS), "pages": fingerprint(PAGES), "python": sys.version}
     before = json.loads(RECORD.read_text()) if RECORD.is_file() else {}
     if before == now | {"built": True} and FIRST_PAGE.is_file():
         print("Nothing changed since the last build.")
@@ -61,6 +65,8 @@ def build() -> int:
         shutil.rmtree(BUILD / stale, ignore_errors=True)
     if (before.get("code"), before.get("python")) != (now["code"], now["python"]):
         shutil.rmtree(BUILD / ".jupyter_cache", ignore_errors=True)
+    elif before.get("chapters") != now["chapters"]:
+        forget(READERS)
     BUILD.mkdir(exist_ok=True)
     RECORD.write_text(json.dumps(now))
     run = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"  # it has no `python -m`
@@ -72,6 +78,16 @@ def build() -> int:
         RECORD.write_text(json.dumps(now | {"built": True}))
         return 0
     return status or 1
+
+
+def forget(pages):
+    """Let these pages run again: what their code reads has changed."""
+    from jupyter_cache import get_cache
+
+    cache = get_cache(BUILD / ".jupyter_cache")
+    for record in cache.list_cache_records():
+        if record.uri.endswith(pages):
+            cache.remove_cache(record.pk)
 
 
 def pack():

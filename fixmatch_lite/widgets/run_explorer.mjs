@@ -126,7 +126,8 @@ function render({ model, el }) {
         bottom = H - (k === 2 ? 36 : 20);
       const end = Math.max(...some.map(([set, run]) => where(set, run, set.steps.length - 1)), minutes() ? 0.1 : 1);
       const ends = some.map(([, run]) => (k ? run[name][run[name].length - 1] : run.final / 10000)).filter((v) => v !== null);
-      const least = name === "mask_rate" || !ends.length ? 0 : Math.max(0, Math.floor(10 * Math.min(...ends) - 0.8) / 10);
+      const below = name === "mask_rate" || !ends.length ? 0 : Math.floor(10 * Math.min(...ends) - 0.8) / 10;
+      const least = below < 0.4 ? 0 : below; // a curve that ends low began lower still
       const x = scale(0, end, left, edge),
         y = scale(least, 1, bottom, top);
       const mark = minutes() && end < 4 ? 10 ** Math.floor(Math.log10(end)) * (end / 10 ** Math.floor(Math.log10(end)) > 4 ? 2 : 1) : nice(end);
