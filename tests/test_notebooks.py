@@ -74,6 +74,12 @@ def test_first_cell_asks_a_question_and_says_how_long_it_takes(notebook):
     assert "?" in first + source(notebook["cells"][1]), "a chapter opens with its question"
 
 
+def test_says_what_it_costs_at_full_scale(notebook):
+    text = markdown(notebook)
+    paper = text[text.index("## The paper and this page"):text.index("## Check yourself")]
+    assert re.search(r"\*\*At full scale\.\*\* .*\d", paper), "beside the paper: what this chapter would cost at full scale"
+
+
 def test_set_up_cell_is_the_same_everywhere_and_names_this_version():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     version = re.search(r'"(.+)"', (ROOT / "fixmatch_lite" / "version.py").read_text())[1]
