@@ -402,6 +402,18 @@ def test_progress_is_a_bar_in_a_terminal(digits, capsys):
     assert "6/6" in capsys.readouterr().err
 
 
+def test_images_chosen_ahead_are_those_chosen_one_batch_at_a_time(digits):
+    ahead, one_by_one = (fm.fit(small(), digits).batches for _ in range(2))
+    views = ("weak", "strong")
+    ahead.ahead(7, views)
+    for _ in range(7):
+        for one, other in zip(ahead.choose(views), one_by_one.choose(views)):
+            assert torch.equal(one, other)
+    assert all(torch.equal(one, other) for one, other in zip(ahead.state().values(), one_by_one.state().values()))
+    ahead.ahead(3, ()), ahead.choose(()), ahead.ahead(9, ())
+    assert len(ahead._chosen) == 2, "nothing new while some are left"
+
+
 def test_T10_average_follows_the_step_it_belongs_to(digits):
     training = fm.fit(small(ema_decay=0.9), digits)
     before = {k: v.clone() for k, v in training.model.named_parameters()}
