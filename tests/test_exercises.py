@@ -295,7 +295,7 @@ DRAWS = {
     "spread": ([18.6], [(16.6, "n below the line"), (44.4, "best to worst"), (0.186, "In points"), (3, "five numbers")]),
     "best_seed": ([27], [(0, "another one"), (500, "0 to 99")]),
     "collapsed": ([few], [(lambda *a: few(*a, whole=True), "equal share"), (lambda *a: 0, "it should be")]),
-    "wrong_winner": ([0.407], [(0.369, "Both vary"), (0.593, "A comes out"), (0.1, "below 0")]),
+    "wrong_winner": ([0.407], [(0.369, "Both vary"), (0.593, "A comes out"), (0.1, "below 0"), (40.7, "divide by 100")]),
     "classes_seen": ([6.51], [(3.49, "How many are there"), (0.651, "for one digit"), (9, "missed")]),
     "twenty_middles": ([87.9], [(0.879, "In percent"), (76, "five random states")]),
 }
@@ -309,7 +309,7 @@ SUCCESSORS = {
     "threshold": ([0.3167], [(0.475, "2 - beta"), (0.9, "Put beta")]),
     "thresholds": ([lower], [(lambda *a: lower(*a, warm_up=False), "larger of two"), (lambda s, n, tau: 0 * s, "they should be"),
                              (lambda s, n, tau: s / s.max(), "divided by zero"), (lambda s, n, tau: s[:1], "one threshold a class")]),
-    "weight": ([0.000335], [(0.1353, "this bell is narrower"), (0.5, "The exponent")]),
+    "weight": ([0.000335, 0.0003], [(0.1353, "this bell is narrower"), (0.5, "The exponent")]),
     "adaptive": ([0.5438], [(0.507, "not from 0"), (0.8, "on its way"), (0.2, "a hundred times")]),
     "forced": ([400], [(800, "counted twice"), (0, "at most 100")]),
     "half_way": ([82.0], [(0.82, "In percent"), (74, "half the true share")]),

@@ -87,6 +87,8 @@ def wrong_winner(answer):
     truth = norm.cdf(-1 / (3 * 2**0.5))
     if _near(answer, truth, 0.006):
         return None
+    if _near(answer, 100 * truth, 0.6):
+        return "As a probability, between 0 and 1: divide by 100."
     if _near(answer, norm.cdf(-1 / 3), 0.006):
         return "Both vary. The difference of two has a standard deviation of 3 times the root of 2."
     if _near(answer, 1 - truth, 0.006):

@@ -55,7 +55,7 @@ def weight(answer):
     Hint: put confidence - mean = -2 s into exp(-(...)**2 / (s**2 / 2)).
     """
     truth = math.exp(-8)
-    if _near(answer, truth, 0.05 * truth):
+    if _near(answer, truth, 0.00005):  # 0.0003 will do
         return None
     if _near(answer, math.exp(-2), 0.005):
         return "That is one of two: in a bell with variance s**2 two standard deviations give exp(-2); this bell is narrower."
