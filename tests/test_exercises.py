@@ -222,7 +222,7 @@ TARGETS = {
     "others": ([0.665], [(-0.665, "The sign"), (0, "sum to 0")]),
     "sharpened": ([sharper], [(lambda q, T: sharper(q, 1 / T), "power T"), (lambda q, T: q ** (1 / T), "sum to 1")]),
     "entropy_peak": ([0.824], [(0.176, "downward"), (0.6, "elsewhere it is larger"), (2, "above one half")]),
-    "largest": ([0.05], [(0.5, "without a threshold"), (0.95, "answer of the model"), (0.2, "just kept")]),
+    "largest": ([0.05], [(0.5, "without a threshold"), (0.95, "answer of the model"), (-0.05, "the size alone"), (0.2, "just kept")]),
     "softer": ([82.1], [(0.821, "In percent"), (75, "take the mean")]),
 }
 

@@ -93,6 +93,8 @@ def largest(answer):
         return "So large it is without a threshold. Which pictures does the threshold leave?"
     if _near(answer, 0.95, 1e-6):
         return "That is the answer of the model. The push is target minus answer."
+    if _near(answer, -0.05, 1e-6):
+        return "The size is right; the question asks for the size alone."
     return "Take a picture that is just kept. What is its target, and what is its answer?"
 
 
