@@ -34,6 +34,15 @@ def test_page_is_quiet_asks_nobody_and_sets_its_math(desk):
     assert page.evaluate("typeof require") == "undefined"
 
 
+@pytest.mark.parametrize("desk", WRITTEN, indirect=True)
+def test_nothing_moves_for_who_asked_for_less_motion(desk):
+    moving = desk.evaluate("""() => [...document.querySelectorAll('*')].filter(e => {
+        const style = getComputedStyle(e);
+        return [style.transitionDuration, style.animationDuration].some(d => d.split(',').some(s => parseFloat(s) > 0));
+    }).slice(0, 5).map(e => e.outerHTML.slice(0, 160))""")
+    assert moving == []
+
+
 @pytest.mark.parametrize("phone", WRITTEN, indirect=True)
 def test_page_does_not_scroll_sideways_on_a_small_phone(phone):
     phone.wait_for_timeout(300)
