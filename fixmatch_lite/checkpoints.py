@@ -47,15 +47,7 @@ def load_checkpoint(training, path):
         raise FixMatchError(f"{path} is no checkpoint of this version of the module (it says "
                             f"{state.get('version', 'nothing')}); resume with the version that began the run, or start "
                             "it again in another folder.")
-    mine, its = training.recipe.as_dict(), state["recipe"]
-    different = [k for k in mine if k != "eval_every" and _plain(mine[k]) != _plain(its.get(k))]
-    if different:
-        told = ", ".join(f"{k} ({its.get(k)} there, {mine[k]} here)" for k in different)
-        raise FixMatchError(f"The checkpoint {path} is of another recipe: {told}; resume with the values it was "
-                            "made with, or start a new run in another folder.")
-    if state["labeled_hash"] != training.data.labeled_hash:
-        raise FixMatchError(f"The checkpoint {path} was trained on another labeled set ({state['labeled_hash']} there, "
-                            f"{training.data.labeled_hash} here); give the same label seed or file of indices.")
+    check_belongs(f"The checkpoint {path}", state, training.recipe, training.data)
     unlabeled = len(tensors["batches.unlabeled.order"])
     if unlabeled != len(training.data.u):
         raise FixMatchError(f"The checkpoint {path} was trained on {unlabeled} unlabeled images and there are "
@@ -79,6 +71,23 @@ def load_checkpoint(training, path):
     if training.scaler.is_enabled():
         training.scaler.load_state_dict(state["scaler"])
     training.step, training.seconds, training.last_metrics = state["step"], state["seconds"], state["metrics"]
+
+
+def check_belongs(what, written, recipe, data):
+    """Raise a FixMatchError where ``written`` (its "recipe" and "labeled_hash") is of another recipe or labeled set.
+
+    Args:
+        what: begins the sentence, "The checkpoint a/b".
+    """
+    mine, its = recipe.as_dict(), written["recipe"]
+    different = [k for k in mine if k != "eval_every" and _plain(mine[k]) != _plain(its.get(k))]
+    if different:
+        told = ", ".join(f"{k} ({its.get(k)} there, {mine[k]} here)" for k in different)
+        raise FixMatchError(f"{what} is of another recipe: {told}; resume with the values it was made with, or start "
+                            "a new run in another folder.")
+    if written["labeled_hash"] != data.labeled_hash:
+        raise FixMatchError(f"{what} was trained on another labeled set ({written['labeled_hash']} there, "
+                            f"{data.labeled_hash} here); give the same label seed or file of indices.")
 
 
 def read_checkpoint(path):

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from . import distributed
-from .checkpoints import read_checkpoint
+from .checkpoints import check_belongs, read_checkpoint
 from .confidence import histogram, is_moment
 from .devices import is_fast
 from .data import data_title
@@ -86,7 +86,7 @@ def record(folder, recipe, data, *, device=None, resume=False, progress=None, co
             checkpoint does not belong to this recipe and labeled set.
     """
     folder, writes = Path(folder), distributed.rank() == 0
-    resume = distributed.agree(lambda: _may_resume(folder, resume))
+    resume = distributed.agree(lambda: _may_resume(folder, resume, recipe, data))
     training = fit(recipe, data, device=device, checkpoint=folder / CHECKPOINT, resume=resume, progress=progress,
                    compile=compile)
     if writes:
@@ -110,14 +110,18 @@ def record(folder, recipe, data, *, device=None, resume=False, progress=None, co
         _finish(training, folder)
 
 
-def _may_resume(folder, resume):
-    """Whether there is a checkpoint to go on from; raises where something would be lost."""
+def _may_resume(folder, resume, recipe, data):
+    """Whether there is a checkpoint to go on from; raises where something would be lost or become another run."""
     started = (folder / RECIPE).exists()
     if started and not resume:
         raise FixMatchError(f"{folder} already holds a run; resume it, or choose another folder.")
     if resume and started and (folder / WEIGHTS).exists():
         raise FixMatchError(f"The run in {folder} is finished; choose another folder for a new one.")
-    return resume and (folder / CHECKPOINT).exists()
+    if (folder / CHECKPOINT).exists():
+        return resume
+    if started:  # stopped before the first checkpoint: it begins again, as it was
+        check_belongs(f"The run in {folder}", json.loads((folder / RECIPE).read_text(encoding="utf-8")), recipe, data)
+    return False
 
 
 def _keep_confidence(folder, training, before):

@@ -76,16 +76,20 @@ def test_a_run_is_never_overwritten(folder, digits):
     assert snapshot(folder / "seed0") == before
 
 
-def test_resume_refuses_another_labeled_set_and_leaves_the_run_alone(digits, tmp_path):
+@pytest.mark.parametrize("checkpoint", [True, False], ids=["with its checkpoint", "stopped before the first one"])
+def test_resume_refuses_another_labeled_set_and_leaves_the_run_alone(digits, tmp_path, checkpoint):
     recording = fm.runs.record(tmp_path / "run", small(), digits)
     next(recording), next(recording)
     recording.close()
+    if not checkpoint:
+        (tmp_path / "run" / fm.runs.CHECKPOINT).unlink()
     before = snapshot(tmp_path / "run")
     with pytest.raises(fm.FixMatchError, match="another labeled set"):
         next(fm.runs.record(tmp_path / "run", small(), fm.load_data("digits", seed=3), resume=True))
     with pytest.raises(fm.FixMatchError, match="another recipe: mu"):
         next(fm.runs.record(tmp_path / "run", small(mu=2), digits, resume=True))
     assert snapshot(tmp_path / "run") == before
+    assert len(list(fm.runs.record(tmp_path / "run", small(), digits, resume=True))) == small().steps - 2 * checkpoint
 
 
 @pytest.mark.parametrize("kill", ["before the log", "before the weights"])
