@@ -21,6 +21,7 @@ from .errors import FixMatchError
 log = logging.getLogger("fixmatch_lite")
 
 SMALL = 64 * 64  # pixels; smaller images are kept when first opened, opening costs more than decoding
+LARGE = 128  # pixels a side; larger pictures than this are worth a word before they are trained on
 
 
 def read_pictures(paths, shape, fit=None):
@@ -80,6 +81,9 @@ def read_all(paths, image_size) -> torch.Tensor:
     channels = 1 if all(is_gray) else 3
     kind = "gray" if channels == 1 else "color"
     log.info("%s images of %d x %d pixels (height x width; %s), %s", f"{len(paths):,}", height, width, why, kind)
+    if image_size is None and height * width > LARGE**2:
+        log.warning("each step takes about %d times the work that pictures of 32 x 32 would: unless your classes differ in "
+                    "fine detail, give a smaller size (--image-size 64)", round(height * width / 32**2))
     return torch.from_numpy(np.ascontiguousarray(pixels[:, :channels]))
 
 

@@ -81,6 +81,16 @@ def test_gray_pictures_only_give_one_channel_whatever_their_file_says(tree, capl
     assert "8 images of 10 x 12 pixels" in caplog.text and "gray" in caplog.text
 
 
+def test_large_pictures_are_worth_a_word_unless_a_size_was_chosen(tree, caplog):
+    for path in sorted(tree.rglob("*.png")):
+        put(path, np.zeros((160, 128, 3), np.uint8))
+    load_folder(tree)
+    assert "about 20 times the work" in caplog.text and "--image-size" in caplog.text
+    caplog.clear()
+    load_folder(tree, image_size=(160, 128))
+    assert caplog.text == ""
+
+
 def test_one_colored_picture_anywhere_gives_three_channels(tree):
     for path in sorted(tree.rglob("*.png"))[1:]:
         put(path, Image.fromarray(gradient()).convert("L"))
