@@ -36,6 +36,12 @@ def save_checkpoint(training, path):
     write_tensors(path, tensors, state)
 
 
+def save_weights(training, path):
+    """Write the moving average's weights, and what it takes to build the net, as safetensors."""
+    state = {"num_classes": training.data.num_classes, "channels": training.data.channels}
+    write_tensors(path, training.ema_model.module.state_dict(), state)
+
+
 def load_checkpoint(training, path):
     """Bring a fresh `Training` to where the checkpoint left off.
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from . import distributed
-from .checkpoints import check_belongs, read_checkpoint
+from .checkpoints import check_belongs, read_checkpoint, save_weights
 from .confidence import histogram, is_moment
 from .devices import is_fast
 from .data import data_title
@@ -25,7 +25,7 @@ from .errors import FixMatchError
 from .files import append_line, make_folder, write_atomically
 from .models import make_net
 from .recipes import Recipe
-from .tensor_files import remove_tensors, write_tensors
+from .tensor_files import remove_tensors
 from .training import Metrics, fit
 from .version import __version__
 
@@ -153,12 +153,6 @@ def _as_line(values):
 def _finish(training, folder):
     save_weights(training, folder / WEIGHTS)
     remove_tensors(folder / CHECKPOINT)
-
-
-def save_weights(training, path):
-    """Write the moving average's weights, and what it takes to build the net, as safetensors."""
-    state = {"num_classes": training.data.num_classes, "channels": training.data.channels}
-    write_tensors(path, training.ema_model.module.state_dict(), state)
 
 
 def _description(training, data):
