@@ -391,6 +391,17 @@ def test_fast_speed_evaluates_as_often_after_one_update_each(digits, monkeypatch
     assert not fm.devices.is_fast()
 
 
+def test_report_says_how_long_training_takes_here_and_disturbs_nothing(monkeypatch, capsys):
+    report = sys.modules["fixmatch_lite.report"]  # fm.report is the function
+
+    monkeypatch.setattr(report.time, "perf_counter", iter(0.25 * k for k in range(99)).__next__)  # each pass takes 0.25 s
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    fm.report()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert f"takes about {0.25 / report.PASS:.1f} times as long here" in capsys.readouterr().out
+
+
 def test_progress_is_a_line_an_evaluation_in_a_log(digits, capsys):
     list(fm.fit(small(tau=0.0), digits, progress="auto"))
     lines = capsys.readouterr().err.strip().splitlines()
