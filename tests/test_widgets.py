@@ -303,12 +303,12 @@ def show(chromium, tmp_path):
     """Open widgets in a page of their own, from the disk; at the end the page must have complained of nothing."""
     contexts, complaints = [], []
 
-    def open_page(*shown, width=1000, height=900, motion="reduce", theme="light", query=""):
+    def open_page(*shown, width=1000, height=900, motion="reduce", theme="light", query="", **options):
         html = "".join(w if isinstance(w, str) else w.to_html() for w in shown)
         path = tmp_path / "page.html"
         path.write_text(f'<!doctype html><html lang="en" data-theme="{theme}"><meta charset="utf-8"><title>t</title>'
                         f'<meta name="viewport" content="width=device-width"><body style="margin: 8px 16px">{html}</html>', encoding="utf-8")
-        context = chromium.new_context(viewport={"width": width, "height": height}, reduced_motion=motion)
+        context = chromium.new_context(viewport={"width": width, "height": height}, reduced_motion=motion, **options)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda e: complaints.append(str(e)))
@@ -1062,6 +1062,72 @@ def test_every_control_has_a_name_and_keeps_its_keys_in_jupyterlab(show):
     unnamed = page.evaluate("[...document.querySelectorAll('figure [role=img]')].filter(e => !(e.getAttribute('aria-label') || '').match(/\\d/)).length")
     assert unnamed == 0
     assert page.locator("figure output[aria-live=polite]").count() == page.locator("figure input[type=range]").count()
+
+
+def draw_a_finger(page, start, end, steps=6):
+    """Touch down at ``start``, slide to ``end``, lift: the browser's own touch events, from which it makes all others."""
+    devtools = page.context.new_cdp_session(page)
+    send = lambda kind, *points: devtools.send(
+        "Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]})
+    send("touchStart", start)
+    for k in range(1, steps + 1):
+        send("touchMove", tuple(a + (b - a) * k / steps for a, b in zip(start, end)))
+    send("touchEnd")
+
+
+@pytest.mark.browser
+def test_a_finger_moves_sliders_students_and_labels_and_still_scrolls(show):
+    table, phone = fm.study_hours.raw_table(), {"width": 390, "height": 844, "is_mobile": True, "has_touch": True}
+    middle = lambda box, share=0.5: (box["x"] + share * box["width"], box["y"] + box["height"] / 2)
+    page = show(widgets.Threshold(*some_confidences(), tau=0.9), widgets.LineFit(table.Hours, table.Scores, [0, 6, 11]), **phone)
+    slider = page.get_by_role("slider", name="Threshold")
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    draw_a_finger(page, middle(box, 0.85), middle(box, 0.3))
+    tau, low = float(slider.input_value()), float(slider.get_attribute("min"))
+    assert tau == pytest.approx(low + 0.3 * (1 - low), abs=0.05)
+    assert number(page.locator("output").first.inner_text()) == pytest.approx(tau, abs=0.005)
+    point = page.locator('[data-student="6"]')
+    point.scroll_into_view_if_needed()
+    before, (x, y) = point.get_attribute("aria-label"), middle(point.locator("circle").first.bounding_box())
+    draw_a_finger(page, (x, y), (x, y + 40))
+    assert point.get_attribute("aria-label") != before
+    scrolled = page.evaluate("scrollY")
+    draw_a_finger(page, (200, 700), (200, 300), steps=20)
+    page.wait_for_function("was => scrollY != was", arg=scrolled, polling=50)
+
+    page = show(widgets.Playground(), **phone)
+    handle = page.locator("figure .fm-stage .fm-handle:visible").first
+    handle.scroll_into_view_if_needed()
+    before, (x, y) = handle.get_attribute("aria-label"), middle(handle.bounding_box())
+    draw_a_finger(page, (x, y), (x + 30, y + 20))
+    dragged = handle.get_attribute("aria-label")
+    assert placed(dragged) != placed(before) and dragged[:7] == before[:7]
+    page.touchscreen.tap(*middle(handle.bounding_box()))
+    page.wait_for_function("([node, was]) => node.getAttribute('aria-label').slice(0, 7) != was", polling=50,
+                           arg=[handle.element_handle(), before[:7]])
+
+
+@pytest.mark.browser
+def test_the_same_widget_twice_on_a_page_is_two_widgets(show):
+    """Each pair has one id in the HTML, and two in the page; what moves the first leaves the second as it was."""
+    each = one_of_each()
+    page = show(*(widget for widget in each.values() for _ in range(2)))
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")
+    assert len(ids) == len(set(ids))
+    for one in page.locator("label[for]").all():
+        assert page.locator(f"figure [id='{one.get_attribute('for')}']").count() == 1
+    moved = 0
+    for widget in each.values():
+        pair = [page.locator(f"figure[id='{name}']") for name in (widget.id, f"{widget.id}-2")]
+        sliders = [figure.locator("input[type=range]") for figure in pair]
+        if sliders[0].count() == 0:
+            continue
+        before = sliders[0].first.input_value()
+        sliders[0].first.press("ArrowLeft" if before == sliders[0].first.get_attribute("max") else "ArrowRight")
+        assert sliders[0].first.input_value() != before == sliders[1].first.input_value(), widget.id
+        moved += 1
+    assert moved >= 10
 
 
 @pytest.mark.browser
