@@ -4,6 +4,7 @@ Taught in: chapter 10.
 """
 
 import json
+import warnings
 from pathlib import Path
 
 import torch
@@ -111,8 +112,10 @@ def export_onnx(run, path):
         raise FixMatchError(f"Exporting needs the package {error.name}: pip install onnx onnxscript.") from None
     net, shape, names = classifier(run)
     example = torch.zeros(2, *shape, dtype=torch.uint8)
-    program = torch.onnx.export(net, (example,), input_names=["images"], output_names=["probabilities"],
-                                dynamic_shapes=({0: torch.export.Dim("images")},), dynamo=True, verbose=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torch's exporter calls what torch itself has deprecated
+        program = torch.onnx.export(net, (example,), input_names=["images"], output_names=["probabilities"],
+                                    dynamic_shapes=({0: torch.export.Dim("images")},), dynamo=True, verbose=False)
     model = program.model_proto
     onnx.helper.set_model_props(model, {"class_names": json.dumps(names), "run": run.name})
     onnx.checker.check_model(model)
