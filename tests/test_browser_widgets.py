@@ -115,11 +115,15 @@ def test_page_without_scripts_still_shows_its_widgets(visit, name):
 
 
 def test_a_recorded_run_leads_to_its_curves(visit):
+    from playwright.sync_api import expect
+
     page = visit("book/runs.html")
     page.locator(".fm-all-runs a", has_text=re.compile("^digits-20-pseudo_label-seed0$")).click()
     figure = page.locator("figure.fm-run-explorer")
-    shown = [figure.get_by_label(name, exact=True).input_value() for name in ("Data", "Labels", "Method")]
-    assert shown == ["digits", "20", "pseudo_label"] and page.complaints == []
+    for name, shown in (("Data", "digits"), ("Labels", "20"), ("Method", "pseudo_label")):
+        # The browser tells the page of its new address a moment after the click.
+        expect(figure.get_by_label(name, exact=True)).to_have_value(shown, timeout=20_000)
+    assert page.complaints == []
     page.locator(".fm-all-runs a", has_text=re.compile("^digits-grid-tau0.8-mu2-seed0$")).click()
     page.wait_for_url("**/10_two_knobs.html#*")
     knobs = page.locator("figure.fm-two-knobs")
