@@ -9,7 +9,8 @@ import { STYLE, paint, readColors } from "./playground_paint.mjs";
 const PER_FRAME = 5;
 const FAR = 6000; // steps; what a link can ask for at most
 const BUDGET = 10, // ms of training a frame; drawing takes about as long
-  SLOW = 24; // ms in all, above which the plane is drawn coarser: 30 frames a second on a phone
+  SLOW = 24, // ms in all, above which the plane is drawn coarser: 30 frames a second on a phone
+  READ = 6; // frames from one change of the numbers to the next: each lays out the page anew
 const NAMES = { supervised: "Labels only", "pseudo-label": "Pseudo-labels", fixmatch: "FixMatch" };
 
 function render({ model, el }) {
@@ -25,7 +26,7 @@ function render({ model, el }) {
     running = false,
     visible = true,
     frame = 0,
-    took = 0,
+    [took, drawn] = [0, 0],
     target = STEPS,
     noted = STEPS,
     colors;
@@ -37,16 +38,13 @@ function render({ model, el }) {
   const hold = () => {
     pause();
     note(step());
+    draw(true);
   };
   const run = button("Pause", () => (running ? hold() : go(step() >= target ? step() + STEPS : target)), {
     class: "fm-main",
     style: "min-width:6.2rem",
   });
-  const one = button("Step", () => {
-    learners.forEach((l) => l.train());
-    hold();
-    draw(true);
-  });
+  const one = button("Step", () => (learners.forEach((l) => l.train()), hold()));
   const back = button("Labels back", () => put(model, "given", ""), { title: "Put every label back where it was drawn" });
   const again = button("Start again", () => restart());
   const fresh = button("New points", () => put(model, "seed", get("seed") + 1));
@@ -68,7 +66,12 @@ function render({ model, el }) {
     const tab = button(NAMES[method], () => show(k), { "aria-pressed": "false" });
     tabs.append(tab);
     panels.append(panel);
-    return { canvas, stage, accuracy, text, strip, panel, tab, raster: document.createElement("canvas"), judged: {} };
+    const say = (share, words) => {
+      accuracy.textContent = share;
+      text.textContent = words;
+      tab.replaceChildren(NAMES[method], h("br"), h("b", { text: share }));
+    };
+    return { canvas, stage, say, strip, panel, tab, raster: document.createElement("canvas"), judged: {} };
   });
   const handles = labelHandles(
     views.map((v) => v.stage),
@@ -91,12 +94,8 @@ function render({ model, el }) {
   };
   root.append(tabs, panels);
   const spoken = h("p", { class: "fm-hidden", "aria-live": "polite" });
-  const letter = h(
-    "li",
-    {},
-    s("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, mark("labeled", 8, 8, 7)),
-    "a label: drag it, click it",
-  );
+  const dot = s("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, mark("labeled", 8, 8, 7)),
+    letter = h("li", {}, dot, "a label: drag it, click it");
   const legend = key([
     ["kept", "kept and right"],
     ["wrong", "kept and wrong"],
@@ -195,13 +194,12 @@ function render({ model, el }) {
 
   function draw(told) {
     colors ||= readColors(root);
+    const worded = told || !running || drawn++ % READ === 0;
     views.forEach((v, k) => {
       const l = learners[k],
         j = l.judge(v.judged);
       const text = k ? `kept ${percent(j.kept)}, ${percent(j.wrong)} of them wrong` : "gray points never seen";
-      v.accuracy.textContent = percent(j.accuracy);
-      v.text.textContent = text;
-      v.tab.replaceChildren(NAMES[METHODS[k]], h("br"), h("b", { text: percent(j.accuracy) }));
+      if (worded) v.say(percent(j.accuracy), text);
       if (v.canvas.clientWidth) paint(v, l, colors, running && took > SLOW);
       if (told)
         v.canvas.setAttribute(
@@ -209,7 +207,7 @@ function render({ model, el }) {
           `${NAMES[METHODS[k]]} after ${l.step} steps on ${SHAPES[get("shape")]}: accuracy ${percent(j.accuracy)}${k ? ", " + text : ""}.`,
         );
     });
-    counter.textContent = `step ${step()}`;
+    if (worded) counter.textContent = `step ${step()}`;
     if (told) {
       spoken.textContent = `Step ${step()}. Accuracy: ${views.map((v, k) => `${NAMES[METHODS[k]]} ${percent(v.judged.accuracy)}`).join(", ")}.`;
       refresh();
