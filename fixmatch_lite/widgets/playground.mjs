@@ -26,7 +26,8 @@ function render({ model, el }) {
     running = false,
     visible = true,
     frame = 0,
-    [took, drawn] = [0, 0],
+    took = 0,
+    drawn = 0,
     target = STEPS,
     noted = STEPS,
     colors;
