@@ -28,7 +28,8 @@ def calibration_error(confidence, right, bins=10):
 def fit_temperature(logits, y):
     """The temperature T at which softmax(logits / T) has the least cross-entropy with the classes (section 4.2 there).
 
-    The logits must be of examples that the model was not trained on: of its own, a model is too sure.
+    The logits must be of examples that the model was not trained on: on its own it is right nearly everywhere, and T
+    runs to 0.
 
     Args:
         logits: ``(N, classes)``.

@@ -1,7 +1,4 @@
-"""Checkpoints: all that a run needs to go on, as safetensors, and no code.
-
-Taught in: chapter 10.
-"""
+"""Checkpoints: all that a run needs to go on, as safetensors, and no code."""
 
 import torch
 

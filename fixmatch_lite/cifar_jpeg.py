@@ -2,7 +2,7 @@
 
 It is read from ``cifar10-jpeg.tar.xz`` or a folder ``cifar10-jpeg``, with ``train/<class>/0000.jpg`` … and
 ``test/<class>/0000.jpg`` … in it. Where there is neither, CIFAR-10 itself is encoded again: the pictures come in the same
-order (by class, within a class as in the original), so a seed draws the same labeled images. Taught in: chapter 10.
+order (by class, within a class as in the original), so a seed draws the same labeled images. Taught in: chapter 12.
 """
 
 import io

@@ -1,6 +1,6 @@
 """How sure a net is of the unlabeled images, and how often it is right: a few histograms a run.
 
-Taught in: chapter 10.
+Taught in: chapters 5 and 10.
 """
 
 import torch

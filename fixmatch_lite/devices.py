@@ -1,6 +1,6 @@
 """Where a run computes, and in which arithmetic.
 
-Taught in: chapter 10.
+Taught in: chapter 17.
 """
 
 import ctypes

@@ -5,7 +5,7 @@ what they mean in one process. Batch norm takes its statistics over all shares, 
 joint batch; gradients are averaged by `torch.nn.parallel.DistributedDataParallel`; what policies count is averaged or
 gathered by the functions here, which do nothing in a run of one process. Process 0 writes the files.
 
-Taught in: chapter 10.
+Taught in: chapter 17.
 """
 
 import inspect

@@ -1,6 +1,6 @@
 """Known ways in which a semi-supervised run goes wrong, seen from its metrics while it runs.
 
-Taught in: chapter 10.
+Taught in: chapters 13 and 16.
 """
 
 EVALUATIONS = 5       # how long a sign must last before it is one: the first evaluations of every run are odd

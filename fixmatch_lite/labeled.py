@@ -33,8 +33,12 @@ def check_seed(name, labels, seed):
                             f"{last}.")
 
 
-def labeled_hash(indices):
-    return hashlib.sha256(",".join(str(int(i)) for i in sorted(indices)).encode()).hexdigest()[:16]
+def labeled_hash(indices, content=()):
+    """The first 16 hexadecimal digits of the SHA-256 of indices, in any order, and of what the tensors ``content`` hold."""
+    found = hashlib.sha256(",".join(str(int(i)) for i in sorted(indices)).encode())
+    for tensor in content:
+        found.update(tensor.cpu().contiguous().numpy())
+    return found.hexdigest()[:16]
 
 
 def draw_labeled(targets, labels, seed, class_names=None, split="balanced"):

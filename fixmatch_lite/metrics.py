@@ -1,6 +1,6 @@
 """What is measured while a net trains, and how it is counted without a wait inside a step.
 
-Taught in: chapters 9 and 10.
+Taught in: chapters 9 and 17.
 """
 
 import math

@@ -131,7 +131,7 @@ class ResNet50(nn.Module):
     Args:
         num_classes, bn_momentum, generator: as in `WideResNet`.
 
-    Source: He et al. 2016; torchvision.models.resnet50, without weights. Taught in: chapter 10.
+    Source: He et al. 2016; torchvision.models.resnet50, without weights.
     """
 
     def __init__(self, num_classes, *, bn_momentum=0.1, generator=None):

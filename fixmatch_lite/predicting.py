@@ -1,6 +1,6 @@
 """What a trained net is for: labels for pictures that have none, and a file that other programs can run.
 
-Taught in: chapter 10.
+Taught in: chapter 16.
 """
 
 import json

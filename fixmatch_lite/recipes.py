@@ -1,6 +1,6 @@
 """`Recipe`: every number a run depends on, with the paper's values.
 
-Source: Sohn et al. 2020, section 4.1 and appendix B; the released code. Taught in: chapter 10.
+Source: Sohn et al. 2020, section 4.1 and appendix B; the released code. Taught in: chapter 11.
 """
 
 import dataclasses

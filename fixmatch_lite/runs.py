@@ -3,7 +3,7 @@
 ``recipe.json`` (recipe, code version, device, labeled indices and their hash), ``metrics.jsonl`` (a line an
 evaluation), ``confidence.jsonl`` (ten times a run: how sure the net is of the unlabeled images, see `confidence`),
 ``weights.safetensors`` (the moving average, once the run is done), and ``checkpoint.safetensors`` until then. A file of
-tensors may have parts beside it, see `tensor_files`. Taught in: chapter 10.
+tensors may have parts beside it, see `tensor_files`. Taught in: chapters 10 and 16.
 """
 
 import json

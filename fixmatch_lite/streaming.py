@@ -3,7 +3,7 @@
 A view is cut when the picture is decoded, so that no large picture is kept. Every cut has a seed of its own, drawn with
 the indices: which thread makes it, and when, changes nothing.
 
-Source: Sohn et al. 2020, appendix; the released ImageNet code. Taught in: chapter 10.
+Source: Sohn et al. 2020, appendix; the released ImageNet code.
 """
 
 import collections

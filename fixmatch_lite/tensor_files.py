@@ -3,7 +3,7 @@
 Where the package safetensors is missing, as in a bare image of a GPU machine, the same format is written and read here:
 eight bytes say how long the header is, the header says in JSON where each tensor lies, then come the tensors. A file
 over a limit is cut into parts, since many places take no large files. Source: the description of the format in the
-documentation of safetensors. Taught in: chapter 10.
+documentation of safetensors.
 """
 
 import hashlib

@@ -117,9 +117,15 @@ def test_links_to_the_repository_name_files_that_exist(page):
 
 
 @pytest.mark.parametrize("page", CHAPTERS or PAGES, ids=name)
-def test_chapter_opens_in_colab(page):
-    links = [link["href"] for link in soup(page).find_all("a", href=True) if "colab.research.google.com" in link["href"]]
-    assert any(link.endswith(f"/notebooks/{page.stem}.ipynb") for link in links)
+def test_chapter_is_downloaded_and_opened_in_colab_as_it_is_in_the_repository(page):
+    repository = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]
+    notebook = f"notebooks/{page.stem}.ipynb"
+    links = [link["href"] for link in soup(page).select('a[href$=".ipynb"]')]
+    downloads = [link for link in links if "/_sources/" in link]
+    assert downloads == [f"../_sources/{notebook}"]
+    assert (page.parent / downloads[0]).read_bytes() == (ROOT / notebook).read_bytes(), "changed since: run make book"
+    colab = [urlsplit(link).path for link in links if urlsplit(link).netloc == "colab.research.google.com"]
+    assert colab == [f"/github{urlsplit(repository['url']).path}/blob/{repository['branch']}/{notebook}"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
@@ -160,6 +166,9 @@ def test_widget_shows_a_picture_and_a_sentence_without_its_script(page, number):
         script.decompose()
     assert len(still.get_text(" ", strip=True).split()) >= 5
     assert figure.get("id", "").startswith("fm-")
+    if not {"fm-guess", "fm-quiz"} & {*figure["class"]}:  # a question is read, not seen
+        labels = [picture.get("aria-label", picture.get("alt", "")) for picture in still.select("svg[role=img], img")]
+        assert labels and all(label.strip() for label in labels)
 
 
 def test_first_page_has_its_widget_first():

@@ -1,10 +1,13 @@
-"""The widgets in the built pages: every control is moved by mouse and by keyboard, and the picture must follow."""
+"""The widgets in the built pages: every control is moved by mouse, keyboard or finger, and the picture must follow."""
 
 import re
+from pathlib import Path
 
 import pytest
 
-from browser_kit import WITH_WIDGETS, chromium, visit  # noqa: F401 (fixtures)
+from browser_kit import HTML, WITH_WIDGETS, chromium, visit  # noqa: F401 (fixtures)
+from fixmatch_lite import widgets
+from test_widgets import draw_a_finger
 
 pytestmark = pytest.mark.browser
 
@@ -71,23 +74,112 @@ def test_sliders_answer_to_the_mouse_and_the_picture_follows(visit, name):
     assert page.complaints == []
 
 
+# The key that moves each kind of control; sliders have tests of their own, and so has the button that copies a link.
+KEYS = {"input[type=radio], input[type=checkbox]": "Space", "select": "ArrowDown", "input[type=number]": "ArrowUp",
+        "button:not(.fm-foot button)": "Enter", "summary": "Enter"}
+# Who need not change anything else: a guess is only marked until it is kept.
+ONLY_MARKED = ".fm-guess input[type=radio]"
+# Who cannot be moved here: a list of one, and what only a narrow screen shows.
+NOT_HERE = "select:not(:has(option + option)), .fm-tabs button"
+HELPERS = r"""() => {
+  const of = (figure) => (figure.fmMoved ||= { moved: new Set(), offered: new Set() });
+  const name = (c) => [c.tagName, c.name, c.ariaLabel || (c.labels?.[0] || c).textContent].join();
+  // The controls a reader can reach and that were not moved yet, nor another that was rebuilt in their place.
+  window.fmLeft = (figure, selector) => [...figure.querySelectorAll(selector)].filter((c) =>
+    c.tabIndex >= 0 && !of(figure).moved.has(c) && !of(figure).moved.has(name(c)));
+  // What has just appeared comes first: it may not stay.
+  window.fmNext = (figure, selector, not) => {
+    const { moved, offered } = of(figure),
+      free = fmLeft(figure, selector).filter((c) => c.checkVisibility() && !c.disabled && !c.matches(not)),
+      next = free.find((c) => !offered.has(c)) || free[0];
+    free.forEach((c) => offered.add(c));
+    if (next) moved.add(next).add(name(next));
+    return next;
+  };
+  // All of a widget but the control that is moved, and but ids, which are new at each drawing.
+  const seen = (figure, but) => figure.innerHTML.replace(but.outerHTML, "").replace(/fm-c\d+| open=""/g, "") +
+    [...figure.querySelectorAll("canvas")].map((c) => c.toDataURL());
+  window.fmLook = async (figure, but) => {
+    // What trains does so in slices of 25 ms with less than 10 between them: wait until two timers are not held up.
+    for (let k = 0, took = Infinity; took > 40 && k < 600; k++) {
+      const begun = performance.now();
+      for (const wait of [10, 10]) await new Promise((done) => setTimeout(done, wait));
+      took = performance.now() - begun;
+    }
+    const before = seen(figure, but);
+    window.fmChanged = () => seen(figure, but) !== before;
+  };
+}"""
+
+
 @pytest.mark.parametrize("name", WITH_WIDGETS)
-def test_every_button_and_choice_of_a_widget_works_by_keyboard(visit, name):
+def test_every_control_of_a_widget_works_by_keyboard(visit, name):
+    from playwright.sync_api import TimeoutError
+
     page = visit(name)
+    page.evaluate(HELPERS)
     for figure in _figures(page):
-        # Sliders have tests of their own; a figure without any control only shows something, a stored guess for instance
-        before, changed = _state(figure), figure.locator("input[type=range]").count() > 0
-        changed = changed or figure.locator("input, select, button, summary, [tabindex]").count() == 0
-        for selector, key in [("input[type=radio], input[type=checkbox]", "Space"), ("button", "Enter"), ("summary", "Enter")]:
-            controls = figure.locator(selector)
-            for i in range(controls.count()):
-                control = controls.nth(i)
-                if control.is_visible() and control.is_enabled():
-                    control.focus()
+        handle, of = figure.element_handle(), figure.get_attribute("id")
+        for selector, key in KEYS.items():
+            while control := page.evaluate_handle("a => fmNext(...a)", [handle, selector, NOT_HERE]).as_element():
+                control.focus()
+                page.evaluate("a => fmLook(...a)", [handle, control])
+                keys = [key, "ArrowUp"]
+                if selector == "select" and control.evaluate("c => c.selectedIndex === c.length - 1"):
+                    keys.reverse()
+                page.keyboard.press(keys[0])
+                if control.evaluate("(c, only) => c.matches(only)", ONLY_MARKED):
+                    assert control.is_checked()
+                    continue
+                try:
+                    page.wait_for_function("fmChanged()", timeout=10_000, polling=50)
+                except TimeoutError:
+                    pytest.fail(f"changes nothing in {of}: {control.evaluate('c => c.outerHTML')}")
+                if selector == "select":  # back, since what is chosen may leave the other controls nothing to do
+                    page.keyboard.press(keys[1])
+                elif control.inner_text().startswith("Stop"):  # twenty draws take long
                     page.keyboard.press(key)
-                    page.wait_for_timeout(60)
-                    changed = changed or _state(figure) != before
-        assert changed, f"nothing in {figure.get_attribute('id')} does anything"
+        left = page.evaluate("([f, all, not]) => fmLeft(f, all).filter(c => !c.matches(not)).map(c => c.outerHTML)",
+                             [handle, ", ".join(KEYS), NOT_HERE])
+        assert not left, f"never to be moved in {of}"
+        if (copy := figure.locator(".fm-foot button")).count():
+            copy.press("Enter")
+            assert page.evaluate("location.hash").startswith(f"#{of}?")
+    assert page.complaints == []
+
+
+def _with_a_slider():
+    """(page, class) for each kind of widget that has a slider: the first page that shows one."""
+    html, found = {name: (HTML / name).read_text() for name in WITH_WIDGETS if (HTML / name).is_file()}, []
+    for module in Path(widgets.__file__).parent.glob("*.mjs"):
+        if module.stem != "kit" and re.search(r"\bslider\(", module.read_text()):
+            kind = "fm-" + module.stem.replace("_", "-")
+            mark = f'class="fm-widget {kind}"'
+            if kind == "fm-guess":  # of a number, not a choice
+                mark += r'(?:(?!</figure>).)*"low":[-\d]'
+            shown = (name for name in html if re.search(mark, html[name], re.S))
+            found.append((next(shown, WITH_WIDGETS[0]), kind))
+    return sorted(found)
+
+
+@pytest.mark.parametrize("name, kind", _with_a_slider())
+def test_a_finger_moves_the_first_slider_and_the_results(visit, name, kind):
+    page = visit(name, width=390, height=844, is_mobile=True, has_touch=True)
+    page.evaluate(HELPERS)
+    figure = page.locator(f"figure.{kind}:has(input[type=range])").first
+    slider = figure.locator("input[type=range]").first
+    share = lambda: slider.evaluate("s => (s.value - s.min) / (s.max - s.min)")
+    slider.evaluate("s => s.scrollIntoView({ block: 'center' })")
+    page.evaluate("a => fmLook(...a)", [figure.element_handle(), slider.locator("xpath=..").element_handle()])
+    before, box = slider.locator("xpath=../output").inner_text(), slider.bounding_box()
+    start, end = (0.2, 0.8) if share() < 0.5 else (0.8, 0.2)
+    draw_a_finger(page, *((box["x"] + x * box["width"], box["y"] + box["height"] / 2) for x in (start, end)))
+    step = slider.evaluate("s => s.step / (s.max - s.min)")
+    assert share() == pytest.approx(end, abs=0.05 + step / 2)
+    assert slider.locator("xpath=../output").inner_text() != before
+    if kind == "fm-guess":  # has no result before it is kept
+        figure.get_by_role("button", name="Keep my guess").tap()
+    page.wait_for_function("fmChanged()", timeout=20_000, polling=50)
     assert page.complaints == []
 
 
@@ -112,6 +204,10 @@ def test_page_without_scripts_still_shows_its_widgets(visit, name):
     page = visit(name, java_script_enabled=False)
     for figure in page.locator("figure.fm-widget").all():
         assert len(figure.inner_text().split()) >= 5
+        if not re.search("fm-(guess|quiz)", figure.get_attribute("class")):
+            seen = figure.locator("svg[role=img], img").evaluate_all(
+                "all => all.map(p => p.checkVisibility() && p.clientWidth > 0 && (p.ariaLabel || p.alt || '').trim())")
+            assert seen and all(seen), figure.get_attribute("id")
 
 
 def test_a_recorded_run_leads_to_its_curves(visit):

@@ -27,7 +27,7 @@ for info in pkgutil.iter_modules(exercises.__path__):
             CHECKERS[f"{info.name}.{name}"] = function
 
 NONSENSE = {"None": None, "text": "x", "far off": -1e9, "empty list": [], "function": lambda *args, **kwargs: None,
-            "not a number": float("nan")}
+            "not a number": float("nan"), "function that gives it": lambda *args, **kwargs: float("nan")}
 
 
 def named_in_notebooks():
@@ -126,17 +126,19 @@ TEMPTING = {
     "cutout_share": [(1 / 16, "border"), (15 / 64, "share of the rows"), (5.49, "between 0 and 1")],
     "memory": [(100, "37%"), (458, "One step too early"), (4603, "first step")],
     "soft": [(soft_leaking, "flows through q"), (soft_over_kept, "over the kept"), (hard, "hard label"),
-             (lambda *views: soft(*views).item(), "as a tensor")],
+             (lambda *views: soft(*views).item(), "as a tensor"), (lambda w, s, tau: soft(w, s, tau + 1e-6), "exactly tau")],
     "gradient": [(lambda *v: -slope(*v), "sign"), (lambda *v: slope(*v) * len(v[0]), "mean is missing"),
                  (lambda w, s, tau: slope(w, s, 0.0), "not kept"),
                  (lambda w, s, tau: slope(w, s, tau) * len(w) / parts(w, s, tau)[2].sum(), "divides by all"),
-                 (lambda *v: slope(*v).sum(1), "one number a logit")],
+                 (lambda *v: slope(*v).sum(1), "one number a logit"), (lambda w, s, tau: slope(w, s, tau + 1e-6), "exactly tau")],
 }
 
 
 # ------------------------------------------------------------------------------------------- chapter 11, answer by answer
 
-def lazy(net, images):
+def lazy(net, images, clear=True):
+    if clear:
+        net.zero_grad()
     net(images).sum().backward()
     return [name for name, p in net.named_parameters() if p.grad is None]
 
@@ -144,12 +146,13 @@ def lazy(net, images):
 RIGHT_5 = {"rate": [0.03 * 0.7730], "seen": [64 * 2**20 / 40, 1.68e6], "undecayed": [5658], "decay": [0.9908],
            "without_gradient": [lazy, lambda *given: set(lazy(*given))], "quietest": ["weak_only"]}
 TEMPTING_5 = {
-    "rate": [(0.015, "straight line"), (0.0212, "full circle"), (0.773, "the factor")],
+    "rate": [(0.015, "straight line"), (0.0212, "quarter circle"), (0.773, "the factor")],
     "seen": [(64 * 2**20, "all 40 together"), (7 * 64 * 2**20 / 40, "mu counts")],
     "undecayed": [(1_469_642 - 5658, "the decayed ones"), (0.385, "share")],
-    "decay": [(0.999, "Too slow"), (0.9, "a larger one"), (1.0, "between 0 and 1")],
+    "decay": [(0.999, "Too slow"), (0.991, "Too slow"), (0.9, "a larger one"), (1.0, "between 0 and 1")],
     "without_gradient": [(lambda *given: [], "with dead parts it misses"),
-                         (lambda *given: [*lazy(*given), "stem.weight"], "names stem.weight")],
+                         (lambda *given: [*lazy(*given), "stem.weight"], "names stem.weight"),
+                         (lambda *given: lazy(*given, clear=False), "clear them first")],
     "quietest": [("leak", "ends lower"), ("nothing", "eleven names")],
 }
 
@@ -168,10 +171,11 @@ def useless(first):
 
 
 CONFIDENCE = {
-    "softmax": ([0.665, np.exp(2) / np.exp([0, 1, 2]).sum()], [(2 / 3 + 0.005, "power of each"), (0.9, "largest of them")]),
-    "temperature": ([0.3338], [(1 / 0.3338, "divided by the temperature"), (1.0, "confidence is 0.665"), (-1, "above 0")]),
-    "ece": ([gap_by_bin], [(lambda *a: 100 * gap_by_bin(*a), "as a share"), (lambda *a: gap_by_bin(*a, whole=True), "bin by bin")]),
-    "wrong_examples": ([0.360 / 0.0261], [(0.0261 / 0.360, "Turn it round"), (1, "divide the second by the first")]),
+    "softmax": ([0.84, np.exp(3) / np.exp([0, 1, 3]).sum()], [(0.75, "power of each"), (0.9, "largest of them")]),
+    "temperature": ([0.64], [(1 / 0.638, "divided by the temperature"), (1.0, "confidence is 0.844"), (-1, "above 0")]),
+    "ece": ([gap_by_bin], [(lambda *a: 100 * gap_by_bin(*a), "as a share"), (lambda *a: gap_by_bin(*a, whole=True), "bin by bin"),
+                             (lambda c, right, bins: gap_by_bin(c * (c < 1), right * (c < 1), bins), "exactly 1")]),
+    "wrong_examples": ([10.8, 11.2], [(0.108, "In points"), (36.0, "T = 1"), (2.0, "the test labels choose"), (20, "training pictures' logits")]),
     "promise": ([], [(2.0, "between 0 and 1"), (1.0, "Of the surest 500"), (0.3, "More or fewer")]),
     "useless": ([useless(0.1001)], [(useless(0.9), "calibration error is"), (useless(0.1)[:9], "shape"), (useless(0.1) * 2, "their sum 1")]),
 }
@@ -187,7 +191,7 @@ def agree(x, y, itself=False):
 
 ASSUMPTIONS = {
     "weight": ([0.731], [(0.269, "left heap"), (0.8808, "halved")]),
-    "quiet_points": ([85.3], [(0.853, "In percent"), (67, "weight=0.002")]),
+    "quiet_points": ([81.1], [(0.811, "In percent"), (66, "weight=0.05"), (85, "seeds 0 to 49")]),
     "smoothness": ([agree], [(lambda x, y: agree(x, y, itself=True), "found itself"), (lambda x, y: 0.2, "should be")]),
     "two_labels": ([97.0], [(0.97, "In percent"), (80, "average the scores")]),
     "ten_middles": ([79.2], [(0.792, "In percent"), (83, "first number")]),
@@ -201,7 +205,7 @@ def surest(q, k, order=-1, cut=True):
 
 
 TEACHER = {
-    "gap": ([20.1], [(0.201, "In points"), (-20.1, "other way round"), (5, "last pair")]),
+    "gap": ([20.1], [(0.201, "In points"), (-20.1, "other way around"), (5, "last pair")]),
     "forgotten": ([8], [(0, "it recognizes"), (11, "0 to 9")]),
     "surest": ([surest], [(lambda q, k: surest(q, k, order=1), "falling confidence"), (lambda q, k: surest(q, k, cut=False), "should keep"),
                           (lambda q, k: surest(q, k)[::-1], "now sort")]),
@@ -217,10 +221,16 @@ def sharper(q, T):
     return powers / powers.sum(axis=1, keepdims=True)
 
 
+@np.errstate(invalid="ignore")
+def sharper_without_logarithms(q, T):
+    return q ** (1 / T) / (q ** (1 / T)).sum(axis=1, keepdims=True)
+
+
 TARGETS = {
     "push": ([-0.665], [(0.665, "The sign"), (1 - 0.2447, "second logit"), (0.1, "0 minus that")]),
     "others": ([0.665], [(-0.665, "The sign"), (0, "sum to 0")]),
-    "sharpened": ([sharper], [(lambda q, T: sharper(q, 1 / T), "power T"), (lambda q, T: q ** (1 / T), "sum to 1")]),
+    "sharpened": ([sharper], [(lambda q, T: sharper(q, 1 / T), "power T"), (lambda q, T: q ** (1 / T), "sum to 1"),
+                               (sharper_without_logarithms, "not finite")]),
     "entropy_peak": ([0.824], [(0.176, "downward"), (0.6, "elsewhere it is larger"), (2, "above one half")]),
     "largest": ([0.05], [(0.5, "without a threshold"), (0.95, "answer of the model"), (-0.05, "the size alone"), (0.2, "just kept")]),
     "softer": ([82.1], [(0.821, "In percent"), (75, "take the mean")]),
@@ -265,10 +275,21 @@ def follow(values, decay, start, swap=False):
 CONSISTENCY = {
     "distance": ([0.04], [(0.08, "sum over the classes"), (0.2, "squared"), (1, "0.2")]),
     "half_life": ([69], [(68, "whole number"), (50, "straight line"), (5, "multiplies the share")]),
-    "moving_average": ([follow], [(lambda *a: follow(*a)[1:], "one average for each value"), (lambda *a: follow(*a, swap=True), "first average")]),
+    "moving_average": ([follow], [(lambda *a: follow(*a)[1:], "one average for each value"), (lambda *a: follow(*a, swap=True), "1 - decay to the new")]),
     "slope": ([0.0909], [(0.1817, "mean over the two"), (0.4621, "chain rule"), (-0.0909, "sign"), (3, "chain rule")]),
     "sharpen": ([0.7826], [(0.36, "divide by the sum"), (0.4727, "power T"), (0.6, "Raise each")]),
     "steadiest": ([], [("FixMatch", "points apart"), ("SVM", "eight names")]),
+}
+
+
+TWO_KNOBS = {
+    "images": ([2**20 * 960], [(960, "one step"), (2**20 * 512, "passes twice"), (5, "multiply by steps")]),
+    "summary": ([lambda a: np.median(a[-20:])], [(max, "best evaluation"), (lambda a: np.mean(a[-20:]), "the mean"), (np.median, "last 20 only"),
+                                                 (lambda a: np.median(a[-20:]) if len(a) > 7 else 0, "of 7 numbers")]),
+    "wrong_a_step": ([142], [(142 / 224, "a share"), (224 - 142, "right ones"), (5, "metrics[0]")]),
+    "memory": ([0.9716, 0.972], [(0.0284, "newest step"), (0.99, "20.03%"), (2, "between 0 and 1")]),
+    "certain": ([17, 19], [(16, "still tells"), (25, "a smaller lead")]),
+    "flattery": ([1.11], [(0.0111, "In points"), (-1.11, "never below"), (5, "Average over all")]),
 }
 
 
@@ -281,7 +302,7 @@ RESULTS = {
     "pictures": ([375], [(3.75, "in points"), (-375, "The sign"), (1, "10,000 pictures")]),
     "stl": ([3.86], [(1.73, "number of folds"), (2.81, "in points"), (9, "root of")]),
     "aligned": ([shares], [(lambda *a: shares(*a, tiny=0), "infinities"), (lambda *a: shares(*a, norm=False), "sum to 1"),
-                           (lambda q, m, d: shares(q, d, m), "not right")]),
+                           (lambda q, m, d: shares(q, d, m), "must become smaller"), (lambda q, m, d: shares(q, m, 1 + 0 * d), "by p_data")]),
     "flattery": ([], [(50, "median of the last 20")]),
     "relative": ([8.58], [(2.68, "points of the whole"), (9.39, "UDA's error, not"), (50, "Divide 2.68")]),
     "folds": ([16], [(15, "round up"), (4, "one standard error"), (100, "solve for n")]),
@@ -294,7 +315,8 @@ def few(predicted, low, whole=False):
 DRAWS = {
     "spread": ([18.6], [(16.6, "n below the line"), (44.4, "best to worst"), (0.186, "In points"), (3, "five numbers")]),
     "best_seed": ([27], [(0, "another one"), (500, "0 to 99")]),
-    "collapsed": ([few], [(lambda *a: few(*a, whole=True), "equal share"), (lambda *a: 0, "it should be")]),
+    "collapsed": ([few], [(lambda *a: few(*a, whole=True), "sum of all"), (lambda *a: 0, "it should be"),
+                          (lambda p, low: sum(count < low * max(p) for count in p), "largest class")]),
     "wrong_winner": ([0.407], [(0.369, "Both vary"), (0.593, "A comes out"), (0.1, "below 0"), (40.7, "divide by 100")]),
     "classes_seen": ([6.51], [(3.49, "How many are there"), (0.651, "for one digit"), (9, "missed")]),
     "twenty_middles": ([87.9], [(0.879, "In percent"), (76, "five random states")]),
@@ -343,7 +365,7 @@ OWN = {
                                             (lambda q, y, k: surest_mistakes(q, y, k)[:1], "there should be"),
                                             (lambda q, y, k: surest_mistakes(q, y, k)[::-1], "another order"),
                                             (lambda *a: surest_mistakes(*a, sign=1), "not the surest")]),
-    "width": ([0.574], [(1.742, "Turn it round"), (0.3333, "square root"), (2, "each one's width")]),
+    "width": ([0.574], [(1.742, "Turn it around"), (0.3333, "square root"), (2, "each one's width")]),
 }
 
 
@@ -371,7 +393,7 @@ PILE = {
     "shares": ([em], [(lambda q, p, rounds: q.mean(axis=0), "as it is"), (lambda q, p, rounds: em(q, p * 0 + 1 / len(p), rounds), "shares of the training"),
                       (lambda *a: em(*a, norm=False), "sum to one"), (lambda *a: em(*a)[:2], "one for each class"),
                       (lambda q, p, rounds: em(q, p, rounds + 1), "are not the shares")]),
-    "auroc": ([auroc], [(lambda s, f: 1 - auroc(s, f), "other way round"), (lambda *a: auroc(*a, tie=0), "one half"), (lambda s, f: 0.2, "every stranger")]),
+    "auroc": ([auroc], [(lambda s, f: 1 - auroc(s, f), "other way around"), (lambda *a: auroc(*a, tie=0), "one half"), (lambda s, f: 0.2, "every stranger")]),
     "gate": ([0.27], [(27, "As a share"), (0.37, "strangers among them"), (0.5, "among those that passed"), (0.9, "How many pass")]),
     "quarter": ([], [(0.5, "Take the fifth")]),
 }
@@ -389,7 +411,7 @@ def mean_gradient(gradients, counts):
 
 
 FAST = {
-    "amdahl": ([lambda s, f: 1 / (1 - s + s / f)], [(lambda s, f: 1 - s + s / f, "Turn it round"), (lambda s, f: f, "as fast as its part"),
+    "amdahl": ([lambda s, f: 1 / (1 - s + s / f)], [(lambda s, f: 1 - s + s / f, "Turn it around"), (lambda s, f: f, "as fast as its part"),
                                                     (lambda s, f: 1 + s * (f - 1), "it should be")]),
     "limit": ([1.266], [(4.76, "They stay"), (1.21, "divide the time"), (2, "How many times")]),
     "work": ([passes], [(lambda *a: passes(*a, backward=False), "Those are the views"), (lambda *a: passes(*a, weak=False), "still pass once"),
@@ -405,8 +427,8 @@ FAST = {
 RIGHT = {"fixmatch": RIGHT, "recipe": RIGHT_5}
 TEMPTING = {"fixmatch": TEMPTING, "recipe": TEMPTING_5}
 for chapter, given in {"confidence": CONFIDENCE, "assumptions": ASSUMPTIONS, "teacher": TEACHER, "targets": TARGETS,
-                       "augmentation": AUGMENTATION, "consistency": CONSISTENCY, "results": RESULTS, "draws": DRAWS,
-                       "successors": SUCCESSORS, "pile": PILE, "own": OWN, "fast": FAST}.items():
+                       "augmentation": AUGMENTATION, "consistency": CONSISTENCY, "two_knobs": TWO_KNOBS, "results": RESULTS,
+                       "draws": DRAWS, "successors": SUCCESSORS, "pile": PILE, "own": OWN, "fast": FAST}.items():
     RIGHT[chapter] = {name: right for name, (right, _) in given.items()}
     TEMPTING[chapter] = {name: tempting for name, (_, tempting) in given.items()}
 

@@ -14,6 +14,8 @@ import pytest
 
 from conftest import ROOT
 
+from fixmatch_lite.report import SECONDS
+
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 HEADINGS = ["You will be able to", "Guess first", "What goes wrong", "The paper and this page", "Check yourself",
             "Exercises", "Key points", "Where to read on"]
@@ -69,8 +71,9 @@ def test_headings_stand_in_order(notebook):
 
 def test_first_cell_asks_a_question_and_says_how_long_it_takes(notebook):
     first = source(notebook["cells"][0])
-    assert first.startswith("# ")
-    assert re.search(r"^\*Reading time about \d+ minutes?\. The code runs in about .+ on two CPU cores\.\*$", first, re.M)
+    number = int(re.match(r"# (\d+)\. ", first)[1])
+    found = re.search(r"^\*Reading time about \d+ minutes?\. The code runs in about (\d+) seconds on two CPU cores\.\*$", first, re.M)
+    assert int(found[1]) == SECONDS[number - 1] <= 120, "the set-up cell works out this machine's minutes from it"
     assert "?" in first + source(notebook["cells"][1]), "a chapter opens with its question"
 
 
@@ -206,6 +209,16 @@ def test_nothing_that_only_ipywidgets_8_has(notebook):
     for cell in code_cells(notebook):
         if "widgets" in source(cell):
             assert not ONLY_IN_8.search(source(cell)), source(cell)
+
+
+def test_no_chapter_asks_colab_for_a_gpu():
+    """No chapter needs a GPU: one that asked Colab for it would use up the reader's share, or open without one."""
+    for path in [*NOTEBOOKS, *(ROOT / "notebooks" / "blank").glob("*.ipynb")]:
+        notebook = read(path)
+        for metadata in [notebook["metadata"], *(cell["metadata"] for cell in notebook["cells"])]:
+            assert "accelerator" not in metadata and "gpuType" not in metadata.get("colab", {}), path
+    start = " ".join((ROOT / "book" / "start.md").read_text(encoding="utf-8").split())
+    assert "A GPU, a graphics card, is not needed for any of them." in start
 
 
 def test_nothing_is_installed_or_fetched_but_by_the_set_up_cell(notebook):

@@ -64,6 +64,18 @@ def test_csv_file_names_the_labeled_pictures_and_all_others_are_unlabeled(pets):
     assert sorted(fewer.y.tolist()) == [0, 1] and len(fewer.u) == 30
 
 
+def test_hash_of_the_labeled_set_tells_pictures_and_classes_apart(pets, tmp_path):
+    """Their numbers are always 0, 1, 2, ...: a run must not be gone on with under labels that were corrected since."""
+    def load(lines):
+        (tmp_path / "l.csv").write_text("\n".join(["path,class", *lines]))
+        return fm.load_data("folder", labels=None, root=pets, labels_from=tmp_path / "l.csv").labeled_hash
+
+    lines = (pets / "labels.csv").read_text().split()[1:]
+    turned = [lines[0].replace("right", "LEFT").replace("left", "right").replace("LEFT", "left"), *lines[1:]]
+    assert load(lines) == load(lines) and len({load(lines), load(turned), load(lines[:-1]), load(lines[2:])}) == 4
+
+
+
 def test_test_pictures_may_be_a_column(tmp_path):
     for k in range(8):
         picture(tmp_path / f"{k}.png", "left" if k % 2 else "right", k)

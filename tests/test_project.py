@@ -26,7 +26,8 @@ VERSION = re.search(r'"(.+)"', (ROOT / "fixmatch_lite" / "version.py").read_text
 NEEDED = {"torch", "torchvision", "numpy", "scikit-learn", "pandas", "matplotlib", "seaborn", "ipywidgets", "anywidget",
           "tqdm", "typer", "safetensors"}
 # Repositories of others that the text may name.
-OTHERS = {"google-research/fixmatch", "kekmodel/FixMatch-pytorch", "microsoft/Semi-supervised-learning", "you/your-fork"}
+OTHERS = {"google-research/fixmatch", "kekmodel/FixMatch-pytorch", "microsoft/Semi-supervised-learning", "you/your-fork",
+          "YGZWQZD/LAMDA-SSL", "CoinCheung/fixmatch-pytorch", "fbuchert/fixmatch-pytorch"}
 PINS = {canonicalize_name(name): Version(version) for name, version in
         re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.M)}
 

@@ -1,6 +1,8 @@
 """The widgets: what Python puts into a page, and, in a headless Chromium, that moving a control gives Python's numbers."""
 
+import base64
 import dataclasses
+import io
 import json
 import re
 import tomllib
@@ -10,11 +12,13 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 import torch
+from bs4 import BeautifulSoup
+from PIL import Image
 
 import fixmatch_lite as fm
 from browser_kit import chromium  # noqa: F401 (a fixture)
 from fixmatch_lite import widgets
-from fixmatch_lite.widgets import base, style
+from fixmatch_lite.widgets import base, explorer, stills, style
 
 FOLDER = Path(widgets.__file__).parent
 TAUS, MUS = (0.0, 0.5, 0.95), (1, 4, 7)
@@ -204,6 +208,45 @@ def test_data_are_short_and_never_more_than_a_page_can_carry():
         {"a": [0.3333, None, 2], "1": 0.1}
     with pytest.raises(fm.FixMatchError, match="fewer points"):
         widgets.Threshold(np.linspace(0.1, 0.9, 20_000))
+
+
+def test_stills_draw_the_numbers_of_their_widgets(each):
+    found = {name: BeautifulSoup(widget.fallback(), "html.parser") for name, widget in each.items()}
+    tall = lambda name, row: np.array([float(bar["height"]) for bar in found[name].select("svg rect")]).reshape(-1, row)
+    q, bars = torch.tensor(each["LossCalculator"].state["weak"]).softmax(1).numpy(), tall("LossCalculator", 3)
+    assert bars / bars.sum(1, keepdims=True) == pytest.approx(q, abs=2e-3)
+    for (whole, good, bad), moment in zip(tall("ConfidenceHistory", 3), judged()[0].confidence, strict=True):
+        counts = np.array([moment["right"], moment["wrong"]])
+        assert [good, bad] == pytest.approx(whole * counts[:, 95:].sum(1) / counts.sum(), abs=0.11)
+    confidence, right = each["Reliability"].judge()
+    assert len(found["Reliability"].select("circle")) == len({*(10 * confidence).astype(int)})
+    assert f"right {100 * right.mean():.1f} %" in found["Reliability"].svg["aria-label"]
+    lines = {name: found[name].select('path[stroke="var(--fm-accuracy)"]') for name in ("TwoKnobs", "RunExplorer")}
+    assert {name: len(drawn) for name, drawn in lines.items()} == {"TwoKnobs": 3 + 1, "RunExplorer": 3}
+    assert len(found["RunExplorer"].select('path[stroke="var(--fm-ink)"]')) == 3
+    for name, accuracy in each["TwoKnobs"].table().items():
+        assert f"{100 * accuracy:.1f} %" in found["TwoKnobs"].table.get_text(), name
+    done, accuracy, _ = each["Ratio"].bought(7, each["Ratio"].state["budget"])
+    assert f"mu 7 does {done:,} steps, {100 * accuracy:.1f} %" in found["Ratio"].svg["aria-label"]
+    images, bench = some_pictures()[0], each["AugmentationBench"]
+    assert np.array_equal(np.array(bench.picture(1, "Mirror")), images[1, 0].flip(1).numpy())
+    says = found["AugmentationBench"].select_one("img[alt^='0 after Mirror']")
+    assert says["alt"] == "0 after Mirror: " + ", ".join(
+        f"{name} says {c} ({share} %)" for name, (c, share) in zip(("mild", "sure"), bench.answer(0, "Mirror")))
+    shown = Image.open(io.BytesIO(base64.b64decode(says["src"].split(",")[1])))
+    assert np.array_equal(np.array(shown), images[0, 0].flip(1).numpy())
+
+
+def test_a_line_of_a_still_is_cut_at_the_edge_and_broken_where_there_is_no_number():
+    still = stills.Still((0, 10), (0.5, 1), {}, {}, "x", "y")
+    still.line([(0, 0), (10, 1), (4, None), (2, 1), (2, 0)], "ink")
+    place = lambda x, y: "{:.1f} {:.1f}".format(*still.at(x, y))
+    assert f'd="M{place(5, 0.5)}L{place(10, 1)}M{place(2, 1)}L{place(2, 0.5)}"' in still.parts[-1]
+
+
+def test_the_still_of_a_run_reads_what_was_packed():
+    for levels, width in ((10_000, 3), (1000, 2)):
+        assert explorer.unpacked(explorer.packed([0, None, 0.375, 1], levels), width, levels) == [0, None, 0.375, 1]
 
 
 def contrast(a, b):
@@ -547,25 +590,50 @@ def test_the_budget_widgets_refuse_what_they_cannot_show():
 
 @pytest.mark.browser
 def test_loss_calculator_equals_fixmatch_loss(show):
-    widget = widgets.LossCalculator()
+    widget = widgets.LossCalculator(logits_x=[[2, 0.5, -1], [0, 1, 0.5]], y=[0, 2])
     page = show(widget)
-    x, y = torch.tensor(widget.state["logits_x"]), torch.tensor(widget.state["y"])
-    weak, strong = (torch.tensor(widget.state[k], dtype=torch.float64) for k in ("weak", "strong"))
+    y = torch.tensor(widget.state["y"])
+    x, weak, strong = (torch.tensor(widget.state[k], dtype=torch.float64) for k in ("logits_x", "weak", "strong"))
     tau, lambda_u = 0.95, 1.0
+    numbers = lambda texts: [number(text) for text in texts]
+    near = lambda z, digits: pytest.approx(z.tolist(), abs=0.51 * 10**-digits)
+    cross_entropy = lambda z, labels: torch.nn.functional.cross_entropy(z, labels, reduction="none")
+    gradients = lambda: page.locator(".fm-gradient").evaluate_all(
+        "all => all.map(g => [...g.children].map(n => n.textContent))")
 
     def same():
-        loss = fm.fixmatch_loss(x, y, weak, strong, tau=tau, lambda_u=lambda_u)
+        leaves = [z.clone().requires_grad_() for z in (x, weak, strong)]
+        loss = fm.fixmatch_loss(leaves[0], y, *leaves[1:], tau=tau, lambda_u=lambda_u)
+        by_x, by_weak, by_strong = torch.autograd.grad(loss.total, leaves, allow_unused=True)
         for name, expected in (("loss_supervised", loss.supervised), ("loss_unsupervised", loss.unsupervised),
                                ("total", loss.total)):
-            assert number(value(page, name)) == pytest.approx(float(expected), abs=1e-4)
-        assert page.locator(".fm-example[data-on=kept]").count() == int(loss.mask.sum())
+            assert number(value(page, name)) == near(expected, 4)
+        shown = page.locator(".fm-logits .fm-p").all_inner_texts()
+        p, q = x.softmax(1), weak.softmax(1)
+        both = torch.stack([q, strong.softmax(1)], dim=1)  # the two views of one picture stand in one card
+        assert numbers(shown) == near(torch.cat([p.flatten(), both.flatten()]), 3)
+        assert by_weak is None and page.locator(".fm-view:has(.fm-gradient)").count() == len(x) + len(strong)
+        for texts, expected in zip(gradients(), [*by_x, *by_strong], strict=True):
+            assert numbers(texts) == near(expected, 4)
+        on = page.locator(".fm-example").evaluate_all("all => all.map(card => card.dataset.on)")
+        assert on == 2 * ["labeled"] + ["kept" if kept else "dropped" for kept in loss.mask]
+        of_x, of_u = cross_entropy(x, y), cross_entropy(strong, loss.pseudo_label)
+        said = page.locator(".fm-say").all_inner_texts()
+        assert numbers(text.split("=")[1] for text in said[:2] + said[3::2]) == near(torch.cat([of_x, of_u]), 4)
+        assert numbers(said[2::2]) == near(q.amax(1), 4)
+        assert page.locator(".fm-formula [data-t]").all_inner_texts() == [
+            "1/2", *(f"{v:.3f}" for v in of_x), f"{lambda_u:.1f} · 1/4",
+            *(f"{mask:.0f} · {v:.3f}" for mask, v in zip(loss.mask, of_u))]
 
     same()
     weak[2, 1] = 7.5
-    page.get_by_label("weak view: logits, and q, example 3, logit of dog").fill("7.5")
+    page.get_by_label("weak view, example 3, logit of dog").fill("7.5")
     same()
     strong[0, 2] = -2.25
-    page.get_by_label("strong view: logits, and p, example 1, logit of fox").fill("-2.25")
+    page.get_by_label("strong view, example 1, logit of fox").fill("-2.25")
+    same()
+    x[1, 0] = 1.5
+    page.get_by_label("labeled, example 2, logit of cat").fill("1.5")
     same()
     page.get_by_role("slider", name="Threshold").focus()
     page.keyboard.press("End")
@@ -576,8 +644,16 @@ def test_loss_calculator_equals_fixmatch_loss(show):
     page.keyboard.press("ArrowRight")
     tau, lambda_u = 0.0, 1.1
     same()
-    page.get_by_label("weak view: logits, and q, example 2, logit of cat").focus()
-    assert page.locator(".fm-lit").get_attribute("data-t") == "u1"
+    lit = lambda: page.locator(".fm-lit").evaluate_all("all => all.map(n => n.dataset.t)")
+    page.get_by_label("weak view, example 2, logit of cat").focus()
+    assert lit() == ["u1"]
+    for name, factors in (("strong view, example 2", ["u", "u1"]), ("labeled, example 2", ["x", "x1"])):
+        page.get_by_label(f"Gradient, {name}").focus()
+        assert lit() == factors
+    page.get_by_text("Show the numbers").click()
+    page.locator("details[open] table").wait_for(state="visible")
+    rows = page.locator("details tbody tr")
+    assert [row.locator("td").all_inner_texts()[-3:] for row in rows.all()] == gradients()
 
 
 @pytest.mark.browser
@@ -855,8 +931,15 @@ def test_playground_trains_by_itself_pauses_and_starts_again(show):
     page.wait_for_function("document.querySelector('button.fm-main').textContent == 'Train on'", timeout=60_000)
     finished = accuracies(page)
     assert page.get_by_text("step 600", exact=True).is_visible() and finished[2] > finished[0]
+    page.evaluate("""() => {
+        window.announced = 0;
+        const seen = new MutationObserver(() => window.announced++);
+        const all = { childList: true, characterData: true, subtree: true };
+        for (const node of document.querySelectorAll('[aria-live], [role=status]')) seen.observe(node, all);
+    }""")
     page.get_by_role("button", name="Start again").click()
     page.wait_for_timeout(300)
+    assert page.evaluate("announced") == 0, "nothing is said while it moves"
     main.click()
     assert main.inner_text() == "Train"
     stopped = page.get_by_text(re.compile(r"^step \d+")).inner_text()
@@ -1064,6 +1147,27 @@ def test_every_control_has_a_name_and_keeps_its_keys_in_jupyterlab(show):
     assert page.locator("figure output[aria-live=polite]").count() == page.locator("figure input[type=range]").count()
 
 
+@pytest.mark.browser
+def test_results_are_announced_when_a_slider_moves(show):
+    each = one_of_each()
+    page = show(*each.values())
+    assert page.locator(".fm-numbers").evaluate_all("all => all.every(list => list.closest('[aria-live=polite]'))")
+    # A slider says its own value; what counts here is what is said of the result.
+    announced = """figure => [...figure.querySelectorAll('[aria-live=polite]:not(output), [role=status]')]
+        .map(n => n.textContent).join(' | ')"""
+    page.wait_for_function("document.querySelector('.fm-playground .fm-key').textContent.includes('step 600')",
+                           timeout=60_000, polling=50)
+    for name, widget in each.items():
+        if name == "GuessNumber":  # its slider is the answer, and there is no result yet
+            continue
+        figure = page.locator(f"figure[id='{widget.id}']")
+        for slider in figure.locator("input[type=range]:enabled").all():
+            before = figure.evaluate(announced)
+            slider.press("Home" if slider.input_value() != slider.get_attribute("min") else "End")
+            page.wait_for_function(f"([figure, before]) => ({announced})(figure) != before", polling=50, timeout=30_000,
+                                   arg=[figure.element_handle(), before])
+
+
 def draw_a_finger(page, start, end, steps=6):
     """Touch down at ``start``, slide to ``end``, lift: the browser's own touch events, from which it makes all others."""
     devtools = page.context.new_cdp_session(page)
@@ -1134,9 +1238,19 @@ def test_the_same_widget_twice_on_a_page_is_two_widgets(show):
 def test_without_scripts_each_widget_is_still_worth_reading(chromium, tmp_path):
     path = tmp_path / "page.html"
     path.write_text("<!doctype html><meta charset=utf-8>" + "".join(w.to_html() for w in one_of_each().values()))
-    context = chromium.new_context(java_script_enabled=False)
+    context = chromium.new_context(java_script_enabled=False, viewport={"width": 320, "height": 800})
     page = context.new_page()
     page.goto(path.as_uri())
     assert all(len(text.split()) >= 3 for text in page.locator("figure").all_inner_texts())
-    assert page.locator("figure svg[role=img]").count() >= 4
+    for figure in page.locator("figure:not(.fm-guess, .fm-quiz)").all():
+        name, pictures = figure.get_attribute("class"), figure.locator("svg[role=img], img")
+        labels = pictures.evaluate_all("all => all.map(p => (p.ariaLabel || p.alt || '').trim())")
+        assert labels and all(labels), name
+        wide, hidden = figure.evaluate("""f => {
+            const texts = [...f.querySelectorAll('svg text')].map(t => [t.textContent, t.getBoundingClientRect()]),
+                meet = (p, q) => Math.min(p.right, q.right) - Math.max(p.left, q.left) > 1 &&
+                    Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top) > 4;
+            return [f.scrollWidth > f.clientWidth, texts.flatMap(([a, p], k) =>
+                texts.slice(k + 1).filter(([, q]) => meet(p, q)).map(([b]) => a + ' over ' + b))]; }""")
+        assert not wide and hidden == [], name
     context.close()

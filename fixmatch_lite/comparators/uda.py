@@ -28,7 +28,7 @@ class Sharpened(nn.Module):
 
     A port that thresholds the sharpened prediction keeps far more than ``tau`` says, and one that takes the softmax
     of probabilities does not sharpen at all; both are in use. Source: Xie et al. 2020, its training techniques. Taught
-    in: chapter 10.
+    in: chapter 8.
     """
 
     def __init__(self, tau, temperature):

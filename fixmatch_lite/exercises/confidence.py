@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from ..calibration import calibration_error, fit_temperature
 from ..data import load_data
 
-LOGITS = np.array([2.0, 1.0, 0.0])
+LOGITS = np.array([3.0, 1.0, 0.0])
 
 
 def _near(answer, truth, tolerance):
@@ -28,20 +28,20 @@ def _digits():
 
 
 def softmax(answer):
-    """The confidence for the logits 2, 1, 0.
+    """The confidence for the logits 3, 1, 0.
 
     Hint: put e to the power of each logit, add the three numbers up, and divide the largest of them by the sum.
     """
     truth = softmax_of(LOGITS).max()
     if _near(answer, truth, 0.006):
         return None
-    if _near(answer, 2 / 3, 0.006):
-        return "That is 2 / (2 + 1 + 0). The softmax takes e to the power of each logit first."
-    return "Work out e**2, e**1 and e**0; the confidence is the largest of them, divided by their sum."
+    if _near(answer, LOGITS.max() / LOGITS.sum(), 0.006):
+        return "That is 3 / (3 + 1 + 0). The softmax takes e to the power of each logit first."
+    return "Work out e**3, e**1 and e**0; the confidence is the largest of them, divided by their sum."
 
 
 def temperature(answer):
-    """The temperature at which the logits 2, 1, 0 give a confidence of 0.95.
+    """The temperature at which the logits 3, 1, 0 give a confidence of 0.95.
 
     Hint: the confidence falls as T rises; start with a T at which it is too high and one at which it is too low.
     """
@@ -67,29 +67,37 @@ def ece(answer):
         confidence = rng.random(n)
         right = rng.random(n) < 0.6 * confidence
         found, truth = float(answer(confidence, right, bins)), calibration_error(confidence, right, bins)
-        if abs(found - truth) > 1e-6:
+        if not abs(found - truth) <= 1e-6:  # so that not-a-number is wrong, too
             if abs(found - 100 * truth) < 1e-3:
                 return "In points it is right; give it as a share, between 0 and 1."
             if abs(found - abs(right.mean() - confidence.mean())) < 1e-6:
                 return "That is the gap of all examples together. Gaps above and below must not cancel: take it bin by bin."
             return f"For {n} random examples and {bins} bins it should be {truth:.4f}, and yours is {found:.4f}."
-    if abs(float(answer(np.ones(3), np.ones(3, dtype=bool), 10))) > 1e-6:
-        return "A confidence of exactly 1 belongs to the last bin, and there its gap is 0 if the answers are right."
+    if not _near(answer(np.ones(3), np.array([True, False, False]), 10), 2 / 3, 1e-6):
+        return "A confidence of exactly 1 belongs to the last bin: three such answers, one of them right, have a gap of 2/3."
     return None
 
 
 def wrong_examples(answer):
-    """The ratio of the temperature that suits the test pictures to the one fitted on the training pictures.
+    """The calibration error in points on the test pictures, at the temperature fitted on the 40 training pictures.
 
-    Hint: call fit_temperature twice, with decision_function(x_test) and y_test, and with decision_function(x) and y.
+    Hint: call fit_temperature with decision_function(x) and y, divide decision_function(x_test) by what it returns, and
+    compare the confidences with y_test by calibration_error.
     """
     z, y, z_test, y_test = _digits()
-    on_training, on_test = fit_temperature(z, y), fit_temperature(z_test, y_test)
-    if _near(answer, on_test / on_training, 0.05 * on_test / on_training):
+    right = z_test.argmax(axis=1) == y_test
+    error = lambda T: 100 * calibration_error(softmax_of(z_test / T, axis=1).max(axis=1), right)
+    # Any small T is as good on the 40: where the search stops is chance, so the limit for T -> 0 is right as well.
+    truths = error(fit_temperature(z, y)), 100 * np.mean(~right)
+    if any(_near(answer, truth, 0.5) for truth in truths):
         return None
-    if _near(answer, on_training / on_test, 0.05 * on_training / on_test):
-        return "Turn it round: the temperature of the test pictures over that of the training pictures."
-    return "Fit the temperature on the training pictures' logits, then on the test pictures', and divide the second by the first."
+    if any(_near(100 * float(answer), truth, 0.5) for truth in truths):
+        return "In points, please: multiply by 100."
+    if _near(answer, error(1), 0.5):
+        return "That is the error at T = 1, as the model was trained. Divide the test logits by the fitted T."
+    if _near(answer, error(fit_temperature(z_test, y_test)), 0.5):
+        return "That is the error at the T that the test labels choose. Fit T on decision_function(x) and y."
+    return "Fit T on the training pictures' logits, divide the test pictures' by it, and measure the error there."
 
 
 def promise(answer):

@@ -1,5 +1,6 @@
 """Checkers of chapter 8 (Who teaches whom?). Every truth is computed here, none is written down."""
 
+import itertools
 import math
 
 import numpy as np
@@ -45,6 +46,12 @@ def half_life(answer):
     return "Each step multiplies the share by 0.99. How often until it is 0.5 or less?"
 
 
+def _averages(values, decay, start):
+    """The moving averages after each value."""
+    follow = lambda average, value: decay * average + (1 - decay) * value
+    return list(itertools.accumulate(values, follow, initial=start))[1:]
+
+
 def moving_average(answer):
     """A function moving_average(values, decay, start) that returns the averages after each value.
 
@@ -55,18 +62,15 @@ def moving_average(answer):
     rng = np.random.default_rng(0)
     for decay, start, n in ((0.9, 0.0, 20), (0.5, 3.0, 7), (0.0, 1.0, 4), (0.99, -1.0, 50)):
         values = rng.normal(size=n).tolist()
-        before, average, truth = list(values), start, []
-        for value in values:
-            average = decay * average + (1 - decay) * value
-            truth.append(average)
+        before, truth = list(values), _averages(values, decay, start)
         found = np.asarray(answer(values, decay, start), dtype=float)
         if values != before:
             return "The list of values has changed; leave it as it is."
         if found.shape != (n,):
             return f"There should be one average for each value: {n}, and yours has shape {found.shape}."
-        if np.allclose(found, [(1 - decay) * s + decay * v for s, v in zip([start, *truth[:-1]], values)]) and decay != 0.5:
-            return "The decay belongs to the average so far, and 1 - decay to the new value."
         if not np.allclose(found, truth):
+            if np.allclose(found, _averages(values, 1 - decay, start)):
+                return "The decay belongs to the average so far, and 1 - decay to the new value."
             return f"With decay {decay} and start {start} the first average should be {truth[0]:.4f}, and yours is {found[0]:.4f}."
     return None
 

@@ -69,10 +69,13 @@ def collapsed(answer):
     """
     if not callable(answer):
         return "The answer should be the function itself, without parentheses: answer = collapsed."
-    for predicted, low in (([258, 119, 7, 482, 3, 6, 275, 1, 6, 140], 0.2), ([10, 10, 10], 0.5), ([0, 30, 3], 0.3), ([5, 1], 0.9)):
+    for predicted, low in (([258, 119, 7, 482, 3, 6, 275, 1, 6, 140], 0.2), ([10, 10, 10], 0.5), ([0, 30, 3], 0.3), ([5, 1], 0.9),
+                           ([50, 9, 9, 9, 9], 0.5)):
         truth = sum(count < low * sum(predicted) / len(predicted) for count in predicted)
         found = answer(list(predicted), low)
         if not _near(found, truth, 0):
+            if _near(found, sum(count < low * max(predicted) for count in predicted), 0):
+                return "Compare with the equal share, not with the largest class: that one may have taken too much."
             if _near(found, sum(count < low * sum(predicted) for count in predicted), 0):
                 return "Compare with low times the equal share, not with low times the sum of all."
             return f"For the counts {predicted} and low = {low} it should be {truth}, and yours is {found}."

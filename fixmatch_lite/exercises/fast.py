@@ -20,7 +20,7 @@ def amdahl(answer):
         if _near(found, truth, 1e-6 * truth):
             continue
         if _near(found, 1 / truth, 1e-6):
-            return "That is the time the whole then takes, as a share of before. Turn it round."
+            return "That is the time the whole then takes, as a share of before. Turn it around."
         if share == 0.5 and _near(found, factor, 1e-6):
             return "The whole does not become as fast as its part: the other half takes as long as before."
         return f"For the share {share:g} and the factor {factor:g} it should be {truth:.3f}, and yours is {float(found):.3f}."

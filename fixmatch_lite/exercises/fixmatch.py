@@ -101,6 +101,14 @@ def memory(answer):
     return "After {:g} steps the share is {:.2%}; look for the first step below 1 percent.".format(value, decay**value)
 
 
+EXACTLY = "One case is missing: a confidence of exactly tau is kept, too, so the comparison is >=."
+
+
+def _exactly_sure():
+    """Weak logits whose softmax is exactly 1, however it is computed, and strong ones that are undecided."""
+    return torch.tensor([[200.0, 0.0, 0.0]]), torch.tensor([[0.0, 0.0, -200.0]])
+
+
 def soft(answer):
     """A function soft(logits_u_weak, logits_u_strong, tau): the unsupervised loss with q itself as the target.
 
@@ -126,11 +134,11 @@ def soft(answer):
     if not torch.isclose(value, truth, rtol=1e-4):
         return "The value differs. Compare with -(q * log p).sum(1), masked, then the mean over all pictures."
     slopes = torch.autograd.grad(value, (weak, strong), allow_unused=True)
-    if slopes[0] is not None and slopes[0].abs().max() > 1e-7:
+    if slopes[0] is not None and not slopes[0].abs().max() <= 1e-7:
         return "The value is right, but a gradient flows through q: the net could lower the loss by moving its target."
     if slopes[1] is None or not torch.allclose(slopes[1], torch.autograd.grad(truth, strong)[0], atol=1e-6):
         return "The value is right, but its gradient on the strong logits is not: do not detach those."
-    return None
+    return None if torch.isclose(answer(*_exactly_sure(), 1.0), torch.tensor(2.0).log()) else EXACTLY
 
 
 def gradient(answer):
@@ -152,7 +160,9 @@ def gradient(answer):
         return f"The slope has one number a logit, shape {tuple(truth.shape)}; yours has {tuple(value.shape)}."
     same = lambda scale: torch.allclose(value, truth * scale, atol=1e-5)
     if same(1):
-        return None
+        weak, strong = _exactly_sure()
+        slope = torch.as_tensor(answer(weak, strong, 1.0))
+        return None if torch.allclose(slope, torch.tensor([[-0.5, 0.5, 0.0]]), atol=1e-5) else EXACTLY
     if same(-1):
         return "The sign is turned round: a slope points uphill."
     if same(len(weak)):

@@ -123,7 +123,7 @@ def width(answer):
     if _near(answer, truth, 0.01):
         return None
     if _near(answer, 1 / truth, 0.02):
-        return "Turn it round: the new width over the old one."
+        return "Turn it around: the new width over the old one."
     if _near(answer, 1 / 3, 0.01):
         return "Three times the pictures do not make it three times narrower; it goes with the square root."
     return "Work out wilson(90, 100) and wilson(270, 300), take each one's width, and divide the new by the old."

@@ -116,7 +116,7 @@ def auroc(answer):
         if _near(found, truth, 1e-6):
             continue
         if _near(found, 1 - truth, 1e-6):
-            return "The other way round: count the pairs in which the stranger has the higher score."
+            return "The other way around: count the pairs in which the stranger has the higher score."
         if ties and _near(found, np.mean(score[foreign][:, None] > score[~foreign]), 1e-6):
             return "Equal scores count one half."
         return f"It should be {truth:.3f}, and yours is {float(found):.3f}. Compare every stranger with every picture from home."

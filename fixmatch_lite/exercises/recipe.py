@@ -28,14 +28,14 @@ def rate(answer):
     if _near(answer, r.lr / 2, 2e-4):
         return "That is half of the rate at the start: a straight line. The cosine falls slowly at first."
     if _near(answer, r.lr * math.cos(math.pi / 4), 2e-4):
-        return "That is a quarter of a full circle; here the whole run is 7/16 of a half circle."
+        return "That takes the whole run as a quarter circle, down to 0; here it is 7/16 of a half circle."
     if _near(answer, math.cos(7 * math.pi / 32), 2e-3):
         return "That is the factor. Multiply by the rate at the start."
     return "Put k / K = 1/2 into lr * cos(7 pi k / (16 K)); the rate at the start is fm.recipe('cifar10').lr."
 
 
 def seen(answer):
-    """How often, on average, one of 40 labeled images passes through the net in the paper's run.
+    """How often, on average, one of 40 labeled images passes through the net as a labeled image in the paper's run.
 
     Hint: batch_size labeled images a step, steps steps, shared by 40 images.
     """
@@ -71,13 +71,13 @@ def decay(answer):
     Hint: after n steps decay ** n of the start is left; solve decay ** 500 = 0.01.
     """
     truth = 0.01 ** (1 / 500)
-    if _near(answer, truth, 2e-4):
+    if truth - 2e-4 <= float(answer) <= truth + 1e-9:  # rounded down; rounded up it leaves more than 1 %
         return None
-    if float(answer) >= 1 or float(answer) <= 0:
+    if not 0 < float(answer) < 1:
         return "A decay lies between 0 and 1."
     left = float(answer) ** 500
     if float(answer) > truth:
-        return f"Too slow: with that decay {left:.1%} of the start are left after 500 steps."
+        return f"Too slow: with that decay {left:.3%} of the start are left after 500 steps."
     return f"It works, and a larger one does too: with that decay only {left:.2%} are left."
 
 
@@ -89,10 +89,15 @@ def without_gradient(answer):
     if not callable(answer):
         return "The answer should be the function itself, without parentheses: answer = without_gradient."
     images = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))  # of zeros some gradients would be zero, too
-    for dead in (True, False):
+    for dead, stale in ((True, False), (False, False), (True, True)):
         net = WideResNet(10, 1, in_channels=1, dead=dead)
+        if stale:
+            for p in net.parameters():
+                p.grad = torch.ones_like(p)
         truth = {f"blocks.{k}.norm1.{kind}" for k in (1, 2) for kind in ("weight", "bias")} if dead else set()
         found = set(answer(net, images))
+        if stale and found < truth:
+            return "A gradient that was there before the call passes for one of these images: clear them first."
         if found != truth:
             missing, extra = sorted(truth - found), sorted(found - truth)
             what = f"it misses {missing[0]}" if missing else f"it names {extra[0]}, which has one"

@@ -50,9 +50,10 @@ def aligned(answer):
     if not callable(answer):
         return "The answer should be the function itself, without parentheses: answer = aligned."
     rng = np.random.default_rng(0)
-    for classes in (3, 10):
+    for classes, even in ((3, True), (10, True), (4, False)):
         q = rng.dirichlet(np.ones(classes), size=20)
-        p_model, p_data = rng.dirichlet(np.ones(classes)), np.full(classes, 1 / classes)
+        p_model = rng.dirichlet(np.ones(classes))
+        p_data = np.full(classes, 1 / classes) if even else rng.dirichlet(np.ones(classes))
         for model in (p_model, np.where(np.arange(classes) == 0, 0.0, p_model)):
             truth = q * (1e-6 + p_data) / (1e-6 + model)
             truth /= truth.sum(axis=1, keepdims=True)
@@ -65,7 +66,8 @@ def aligned(answer):
             if not np.allclose(found.sum(axis=1), 1):
                 return "Each row should sum to 1: divide by its sum at the end."
             if not np.allclose(found, truth, atol=1e-5):
-                return "Some rows are not right: what the model uses too often must become smaller."
+                return ("Some rows are not right: " + ("what the model uses too often must become smaller." if even else
+                        "the classes need not be equally frequent, so multiply by p_data."))
     return None
 
 

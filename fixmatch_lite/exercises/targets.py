@@ -49,7 +49,7 @@ def sharpened(answer):
     if not callable(answer):
         return "The answer should be the function itself, without parentheses: answer = sharpened."
     rng = np.random.default_rng(0)
-    for classes, T in ((3, 0.5), (10, 0.4), (2, 1.0), (5, 2.0), (10, 0.01)):
+    for classes, T in ((3, 0.5), (10, 0.4), (2, 1.0), (5, 2.0), (10, 0.001)):
         q = rng.dirichlet(np.full(classes, 0.7), size=30)
         found = np.asarray(answer(q.copy(), T), dtype=float)
         if found.shape != q.shape:

@@ -40,7 +40,7 @@ def gap(answer):
     if _near(100 * float(answer), truth, 0.5):
         return "In points, please: multiply by 100."
     if _near(-float(answer), truth, 0.5):
-        return "The other way round: the confidence is the larger one."
+        return "The other way around: the confidence is the larger one."
     return "Take the last pair of inside(ten, u_true_ten): what it says, minus how often it is right."
 
 

@@ -71,18 +71,18 @@ def wrong_a_step(answer):
 
 
 def memory(answer):
-    """Steps until the first weights make up less than 1 % of an average with decay 0.999.
+    """The decay that leaves the first weights 1 % of the average after 160 steps.
 
-    Hint: every step multiplies the share of the old weights by 0.999; solve 0.999 ** t < 0.01.
+    Hint: every step multiplies their share by the decay; solve decay ** 160 = 0.01.
     """
-    truth = math.log(0.01) / math.log(0.999)
-    if _near(answer, truth, 2):
+    truth = 0.01 ** (1 / 160)
+    if _near(answer, truth, 0.0006):
         return None
-    if _near(answer, math.log(0.01) / math.log(0.99), 2):
-        return "That is for a decay of 0.99, the digits recipe's."
-    if _near(answer, 1000, 1):
-        return "After 1 / (1 - 0.999) = 1000 steps about 37 % are still there. When is it 1 %?"
-    return "The share of the first weights after t steps is 0.999 ** t. For which t does it fall below 0.01?"
+    if _near(answer, 1 - truth, 0.0006):
+        return "That is the weight of the newest step, 1 - decay."
+    if 0 < float(answer) < 1:
+        return f"With {float(answer):g} their share after 160 steps is {float(answer) ** 160:.2%}."
+    return "A decay lies between 0 and 1. Which one, multiplied by itself 160 times, gives 0.01?"
 
 
 def certain(answer):
@@ -95,7 +95,7 @@ def certain(answer):
     # exp(-lead) vanishes beside 1 below 2 ** -24: each of the nine by itself, or their sum, as the machine adds them.
     if math.floor(math.log(2**24)) < float(answer) <= math.ceil(math.log(9 * 2**24)) and float(answer) % 1 == 0:
         return None
-    if float(answer) < truth:
+    if not float(answer) >= truth:
         return "At that lead float32 still tells the softmax from 1."
     return "There it is exactly 1, but a smaller lead does it too."
 

@@ -1,13 +1,17 @@
 """An image, the operations, and what the models say of each."""
 
 import base64
+import html
+import io
 
 import torch
+from PIL import Image
 
 from ..augment import PRESETS, Cutout, to_float
 from ..errors import FixMatchError
 from ..operations import apply
-from .base import Widget
+from .base import Widget, escape
+from .stills import table
 
 UNITS = {"Rotate": "degrees", "ShearX": "slope", "ShearY": "slope", "TranslateX": "pixels", "TranslateY": "pixels",
          "Posterize": "bits kept", "Solarize": "and above inverted", "Brightness": "times", "Color": "times",
@@ -77,10 +81,21 @@ class AugmentationBench(Widget):
         rows = [base64.b64decode(q) for q in views[min(level, len(views)) - 1][1:]]
         return [(max(range(len(row)), key=row.__getitem__), max(row)) for row in rows]
 
+    def picture(self, picture, operation, level=1):
+        """What the operation makes of a picture, as a Pillow image."""
+        views, shape = self.state["pictures"][picture]["changed"][operation], self.state["shape"]
+        pixels = base64.b64decode(views[min(level, len(views)) - 1][0])
+        return Image.frombytes("L" if shape["channels"] == 1 else "RGB", 2 * (shape["side"],), pixels)
+
     def fallback(self):
-        names, classes = self.state["models"], self.state["classes"]
-        rows = "".join(f"<tr><th>{operation}</th>" + "".join(f"<td>{classes[c]} ({share} %)</td>" for c, share in self.answer(0, operation, 5)) + "</tr>"
-                       for operation in self.state["operations"])
-        head = "".join(f"<th>{name} says</th>" for name in names)
-        return (f"<p>A picture of {classes[self.state['pictures'][0]['y']]} after each operation, at the middle level:</p>"
-                f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table>")
+        classes, models, pictures, rows = self.state["classes"], self.state["models"], "", []
+        truth = classes[self.state["pictures"][0]["y"]]
+        for operation in ["Identity", *self.state["operations"]]:
+            self.picture(0, operation, 5).save(file := io.BytesIO(), "PNG")
+            said = [f"{classes[c]} ({share} %)" for c, share in self.answer(0, operation, 5)]
+            label = f"{truth} after {operation}: " + ", ".join(f"{name} says {a}" for name, a in zip(models, said))
+            pictures += (f'<span><img src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}" '
+                         f'alt="{html.escape(label)}">{operation}</span>')
+            rows.append((operation, *said))
+        return (f"<p>A picture of {escape(truth)} as it is and after each operation, at the middle level:</p>"
+                f'<div class="fm-sheet">{pictures}</div>' + table(["", *(f"{name} says" for name in models)], rows))

@@ -1,4 +1,4 @@
-"""One front end a widget, shown two ways: by itself in a page, or through anywidget where a kernel runs.
+"""One front end a widget, shown two ways: by itself in a page or cell, or on request through anywidget.
 
 A widget is a dictionary of plain data, its state, and an ES module that draws it: ``render({ model, el })``, the
 contract of anywidget. The built page has no kernel, so there the state is frozen into the HTML and the model is ten
@@ -147,7 +147,7 @@ def escape(text) -> str:
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(str(text)))
 
 
-def svg(width, height, inside, label) -> str:
-    """A still picture for the fallback; colors come from the widget's stylesheet."""
+def svg(width, height, inside, label, widest=None) -> str:
+    """A still picture for the fallback, at most ``widest`` pixels wide; colors come from the widget's stylesheet."""
     return (f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{html.escape(label)}" '
-            f'style="max-width:{width}px">{inside}</svg>')
+            f'style="max-width:{widest or width}px">{inside}</svg>')

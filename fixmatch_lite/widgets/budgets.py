@@ -4,6 +4,7 @@ import numpy as np
 
 from ..errors import FixMatchError
 from .base import Widget, svg
+from .stills import Still, floor_under, share_marks, step_marks, table
 
 FACTORS = [1, 1.5, 2, 3, 5, 10, 20, 50, 100, 1000]
 
@@ -91,6 +92,19 @@ class Ratio(Widget):
         return done, until[-1] if until else None, done * curve["labeled"]
 
     def fallback(self):
-        rows = "".join(f"<li>mu {mu}: {done} steps, " + ("not measured yet" if a is None else f"{100 * a:.1f} %") + "</li>"
-                       for mu in self.state["mus"] for done, a, _ in [self.bought(mu, self.state["budget"])])
-        return f"<p>With {self.state['budget']:,} images through the net:</p><ul>{rows}</ul>"
+        mus, budget, rows = self.state["mus"], self.state["budget"], []
+        paths = {mu: [(step * curve["images"], a) for step, a in zip(curve["steps"], curve["accuracy"])]
+                 for mu in mus for curve in [self.state["curves"][str(mu)]]}
+        low, end = floor_under([path[-1][1] for path in paths.values()]), max(path[-1][0] for path in paths.values())
+        still = Still((0, end), (low, 1), step_marks(end), share_marks(low), "images through the net", "test accuracy")
+        still.line([(budget, low), (budget, 1)], "ink", dash="5 3")
+        for mu in sorted(mus, key=lambda mu: mu == self.state["mu"]):
+            still.line(paths[mu], *(("accuracy", 2.8) if mu == self.state["mu"] else ("dropped", 1.2)))
+        for mu in mus:
+            done, accuracy, _ = self.bought(mu, budget)
+            still.text(*paths[mu][-1], f"μ {mu}", dx=-2, dy=-7, anchor="end")
+            reached = "not measured yet" if accuracy is None else f"{100 * accuracy:.1f} %"
+            rows.append((f"mu {mu}", f"{done:,}", reached))
+        text = f"Test accuracy by images through the net. With {budget:,} images (dashed line)"
+        told = "; ".join(f"{name} does {done} steps, {accuracy}" for name, done, accuracy in rows)
+        return still.svg(f"{text} {told}.") + f"<p>{text}:</p>" + table(["", "steps", "accuracy"], rows)

@@ -4,7 +4,8 @@ import numpy as np
 
 from ..calibration import calibration_error
 from ..errors import FixMatchError
-from .base import Widget, quantize
+from .base import Widget, escape, quantize
+from .stills import Still, share_marks, table
 
 TEMPERATURES = [round(10 ** (k / 20), 3) for k in range(-20, 21)]  # a tenth to ten, 1 in the middle
 
@@ -40,18 +41,41 @@ class Reliability(Widget):
                           "temperatures": TEMPERATURES, "tau": float(tau), "bins": int(bins)},
                          f"n={len(y)}, models={len(rows)}")
 
-    def measure(self, model=0, temperature=None, tau=None):
-        """Accuracy, mean confidence, expected calibration error (all shares), number kept, and number wrong of these."""
+    def judge(self, model=0, temperature=None):
+        """How sure the model is of each example, and whether it is right: floats and bools ``(N,)``."""
         z = np.array(self.state["logits"][model]) / (temperature or self.state["temperature"])
         q = np.exp(z - z.max(axis=1, keepdims=True))
-        confidence = (q / q.sum(axis=1, keepdims=True)).max(axis=1)
-        right = z.argmax(axis=1) == np.array(self.state["y"])
+        return (q / q.sum(axis=1, keepdims=True)).max(axis=1), z.argmax(axis=1) == np.array(self.state["y"])
+
+    def measure(self, model=0, temperature=None, tau=None):
+        """Accuracy, mean confidence, expected calibration error (all shares), number kept, and number wrong of these."""
+        confidence, right = self.judge(model, temperature)
         kept = confidence >= (self.state["tau"] if tau is None else tau)
         return (right.mean(), confidence.mean(), calibration_error(confidence, right, self.state["bins"]),
                 int(kept.sum()), int((kept & ~right).sum()))
 
+    def _still(self):
+        """The diagram of the model shown first, with a sentence about it."""
+        tau, bins, (confidence, right) = self.state["tau"], self.state["bins"], self.judge()
+        still = Still((0, 1), (0, 1), {k / 5: f"{k / 5:.1f}" for k in range(6)}, share_marks(0), "confidence stated",
+                      "share that is right", height=240)
+        still.line([(0, 0), (1, 1)], "edge", dash="2 4")
+        still.line([(tau, 0), (tau, 1)], "ink", dash="5 3")
+        still.text(tau, 1, f"τ = {tau:g}", dy=-4, anchor="middle")
+        bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
+        counts = np.bincount(bin_of, minlength=bins)
+        for b in np.flatnonzero(counts):
+            said, share = confidence[bin_of == b].mean(), right[bin_of == b].mean()
+            still.line([(said, said), (said, share)], "wrong", 2)
+            still.dot(said, share, 3 + 10 * np.sqrt(counts[b] / counts.max()), "kept" if said >= tau else "dropped")
+        accuracy, said, gap, kept, wrong = self.measure()
+        text = (f"{self.state['names'][0]}: right {100 * accuracy:.1f} %, mean confidence {100 * said:.1f} %, mean gap "
+                f"{100 * gap:.1f} points; a threshold of {tau:g} keeps {kept} of {len(right)}, {wrong} of them wrong.")
+        return (still.svg(f"Reliability diagram. {text}") + f"<p>{escape(text)} The larger a circle, the more "
+                "examples; its stroke leads to the diagonal, where what is said is true.</p>")
+
     def fallback(self):
-        rows = "".join(f"<tr><th>{name}</th><td>{100 * right:.1f} %</td><td>{100 * said:.1f} %</td></tr>"
-                       for name, (right, said, *_) in zip(self.state["names"], map(self.measure, range(len(self.state["names"])))))
-        return ("<p>How often each model is right, and how sure it says it is, on the mean:</p><table><thead><tr><th></th>"
-                f"<th>right</th><th>mean confidence</th></tr></thead><tbody>{rows}</tbody></table>")
+        rows = [(name, f"{100 * right:.1f} %", f"{100 * said:.1f} %") for name, (right, said, *_) in
+                zip(self.state["names"], map(self.measure, range(len(self.state["names"]))))]
+        return (f"{self._still()}<p>How often each model is right, and how sure it says it is, on the mean:</p>"
+                + table(["", "right", "mean confidence"], rows))

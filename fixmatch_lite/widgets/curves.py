@@ -5,6 +5,7 @@ import statistics
 
 from ..errors import FixMatchError
 from .base import DATA_LIMIT, Widget, escape, quantize, svg
+from .stills import Still, floor_under, share_marks, step_marks, table
 
 
 CURVES = ("test_accuracy", "mask_rate", "pseudo_label_accuracy")
@@ -80,14 +81,21 @@ class ConfidenceHistory(Widget):
         super().__init__({"runs": rows, "run": 0, "moment": 0, "tau": float(tau)}, f"runs={len(rows)}, tau={tau}")
 
     def fallback(self):
-        rows, tau = "", self.state["tau"]
-        for found in self.state["runs"][0]["moments"]:
+        rows, tau, moments = [], self.state["tau"], self.state["runs"][0]["moments"]
+        still = Still((0, len(moments)), (0, 1), {k + 0.5: f"{moments[k]['step']:,}" for k in {0, len(moments) - 1}},
+                      share_marks(0), "training step", "share of the unlabeled images")
+        for k, found in enumerate(moments):
             good, bad = (sum(found[name][round(100 * tau):]) for name in ("right", "wrong"))
             total = sum(found["right"]) + sum(found["wrong"])
-            rows += (f"<tr><th>{found['step']:,}</th><td>{(good + bad) / total:.0%}</td>"
-                     f"<td>{bad / max(1, good + bad):.1%}</td></tr>")
-        return (f"<p>What a threshold of {tau} keeps through training, {escape(self.state['runs'][0]['name'])}:</p><table>"
-                f"<thead><tr><th>step</th><th>kept</th><th>wrong among them</th></tr></thead><tbody>{rows}</tbody></table>")
+            kept, wrong = (good + bad) / total, bad / max(1, good + bad)
+            still.bar((k + 0.15, k + 0.85), (0, 1), "dropped")
+            still.bar((k + 0.15, k + 0.85), (0, good / total), "kept")
+            still.bar((k + 0.15, k + 0.85), (good / total, kept), "wrong")
+            rows.append((f"{found['step']:,}", f"{100 * kept:.0f} %", f"{100 * wrong:.1f} %"))
+        told = "; ".join(f"after step {step} {kept}, {wrong} of them wrong" for step, kept, wrong in rows)
+        text = f"What a threshold of {tau} keeps through training, {self.state['runs'][0]['name']}"
+        return (still.svg(f"{text}: {told}.") + f"<p>{escape(text)}. From below: kept and right, kept and wrong, "
+                f"dropped (hollow).</p>{table(['step', 'kept', 'wrong among them'], rows)}")
 
 
 def recorded_grid():
@@ -170,11 +178,33 @@ class TwoKnobs(Widget):
             cells.setdefault((run["tau"], run["mu"]), []).append(run["final"] / 1000)
         return {cell: statistics.median(values) for cell, values in sorted(cells.items())}
 
+    def _still(self, cells):
+        """The runs of one cell, all seeds and their median, with a sentence about them."""
+        tau, mu = self.state["tau"], self.state["mu"]
+        own = [run for run in self.state["runs"] if (run["tau"], run["mu"]) == (tau, mu)]
+        alone, values = self.state["baseline"] and statistics.median(self.state["baseline"]), {}
+        low = floor_under([run["final"] / 1000 for run in self.state["runs"]] + ([alone] if alone else []))
+        paths = [[(step, v / 1000) for step, v in zip(run.get("steps", self.state["steps"]), run["test_accuracy"])]
+                 for run in own]
+        for step, v in sum(paths, []):
+            values.setdefault(step, []).append(v)
+        end = max(values, default=self.state["steps"][-1])
+        still = Still((0, end), (low, 1), step_marks(end), share_marks(low), "training step",
+                      f"test accuracy, τ = {tau:g}, μ = {mu}")
+        for path in paths:
+            still.line(path, "accuracy", 0.8)
+        still.line([(step, statistics.median(values[step])) for step in sorted(values)], "accuracy", 2.8)
+        text = f"Runs with τ = {tau:g}, μ = {mu} (thin, {len(own)} seeds) and their median (thick)"
+        text += f": {100 * cells[tau, mu]:.1f} % at the end" if own else ""
+        if alone:
+            still.line([(0, alone), (end, alone)], "ink", dash="2 3")
+            still.text(end, alone, "labels alone", dy=15, anchor="end")
+            text += f"; with the labels alone (dashed) {100 * alone:.1f} %"
+        return still.svg(f"Test accuracy. {text}.") + f"<p>{escape(text)}.</p>"
+
     def fallback(self):
-        table = self.table()
-        rows = "".join("<tr><th>τ = %g</th>%s</tr>" % (tau, "".join(
-            f"<td>{100 * table[tau, mu]:.1f} %</td>" if (tau, mu) in table else "<td></td>" for mu in self.state["mus"]))
-            for tau in self.state["taus"])
-        head = "".join(f"<th>μ = {mu}</th>" for mu in self.state["mus"])
-        return (f"<p>Median test accuracy at the end of the recorded runs:</p><table><thead><tr><th></th>{head}</tr>"
-                f"</thead><tbody>{rows}</tbody></table>")
+        cells, mus = self.table(), self.state["mus"]
+        rows = [(f"τ = {tau:g}", *(f"{100 * cells[tau, mu]:.1f} %" if (tau, mu) in cells else "" for mu in mus))
+                for tau in self.state["taus"]]
+        return (f"{self._still(cells)}<p>Median test accuracy at the end of the recorded runs:</p>"
+                + table(["", *(f"μ = {mu}" for mu in mus)], rows))

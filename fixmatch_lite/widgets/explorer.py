@@ -9,6 +9,7 @@ from urllib.parse import quote
 from ..data import data_title
 from ..errors import FixMatchError
 from .base import DATA_LIMIT, Widget, escape
+from .stills import Still, floor_under, share_marks, step_marks, table
 
 CURVES = {"test_accuracy": 10_000, "mask_rate": 1000, "pseudo_label_accuracy": 1000}  # and the levels that are told
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -38,6 +39,12 @@ def packed(values, levels=10_000):
         return "".join(DIGITS[number // 36**k % 36] for k in reversed(range(width)))
 
     return "".join(map(text, values))
+
+
+def unpacked(text, width=3, levels=10_000):
+    """The numbers that `packed` wrote, each in ``width`` characters."""
+    parts = [text[k:k + width] for k in range(0, len(text), width)]
+    return [None if part.startswith("-") else int(part, 36) / levels for part in parts]
 
 
 def state_link(page, widget, state):
@@ -113,11 +120,26 @@ class RunExplorer(Widget):
         """The attributes of a link to one of the state's sets, from the same page."""
         return state_link("", self, {key: run_set[key] for key in ("data", "labels", "method")})
 
+    def _still(self):
+        """Test accuracy of the methods shown first, all seeds, with a sentence about them."""
+        state, told = self.state, []
+        find = lambda method: [s for s in state["sets"] if (s["data"], s["labels"], s["method"]) ==
+                               (state["data"], state["labels"], method)][:1]
+        shown = [*find(state["method"]), *(find(state["other"]) if state["other"] != state["method"] else [])]
+        low, end = floor_under([v / 10_000 for s in shown for v in s["finals"]]), max(s["steps"][-1] for s in shown)
+        still = Still((0, end), (low, 1), step_marks(end), share_marks(low), "training step", "test accuracy")
+        for s in shown:
+            first, values, count = s["method"] == state["method"], unpacked(s["test_accuracy"]), len(s["steps"])
+            for start in range(0, len(values), count):
+                points = zip(s["steps"], values[start:start + count])
+                still.line(points, *(("accuracy", 1.5) if first else ("ink", 1.2, "4 3")))
+            median = statistics.median(s["finals"]) / 100
+            told.append(f"{s['method']} ({'solid' if first else 'dashed'}) {median:.1f} %")
+        text = f"{state['data']}, {state['labels']} labels, a line for each run. Medians: {'; '.join(told)}."
+        return still.svg(f"Test accuracy, {text}") + f"<p>Test accuracy, {escape(text)}</p>"
+
     def fallback(self):
-        rows = "".join(
-            f"<tr><th>{escape(s['data'])}</th><td>{s['labels']}</td><td>{escape(s['method'])}</td>"
-            f"<td>{statistics.median(s['finals']) / 100:.1f} %</td><td>{len(s['seeds'])}</td></tr>"
-            for s in self.state["sets"])
-        return ("<p>Test accuracy of the recorded runs, the median over the seeds of the medians of their last 20 "
-                "evaluations:</p><div class=\"fm-scroll\"><table><thead><tr><th>data</th><th>labels</th><th>method</th>"
-                f"<th>accuracy</th><th>runs</th></tr></thead><tbody>{rows}</tbody></table></div>")
+        rows = [(s["data"], s["labels"], s["method"], f"{statistics.median(s['finals']) / 100:.1f} %", len(s["seeds"]))
+                for s in self.state["sets"]]
+        return (f"{self._still()}<p>Test accuracy of the recorded runs, the median over the seeds of the medians of "
+                f"their last 20 evaluations:</p>{table(['data', 'labels', 'method', 'accuracy', 'runs'], rows)}")

@@ -202,9 +202,9 @@ export function fromLink(root, model, keys) {
   }
 }
 
-// name -> value pairs that stand under a picture
+// name -> value pairs that stand under a picture, read out whole when one of them changes
 export function numbers(entries) {
-  const list = h("dl", { class: "fm-numbers" }),
+  const list = h("dl", { class: "fm-numbers", "aria-live": "polite", "aria-atomic": "true" }),
     cells = {};
   for (const [name, text, cls] of entries) {
     cells[name] = h("dd", { class: cls });

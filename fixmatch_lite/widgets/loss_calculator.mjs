@@ -1,5 +1,5 @@
-// The FixMatch loss of a batch small enough to see whole. Every logit can be changed; the example under the reader's
-// hands lights up in the sum.
+// The FixMatch loss of a batch small enough to see whole, and its gradient. Every logit can be changed; what is under
+// the reader's hands lights up in the sum.
 import { start, h, put, KEYS, slider, fixed, foot, fromLink, numbers, button } from "./kit.mjs";
 
 export function softmax(z) {
@@ -14,20 +14,27 @@ const crossEntropy = (z, c) => {
 };
 const mean = (v) => v.reduce((a, b) => a + b, 0) / v.length;
 
+// One cross-entropy, and the gradient by the logits of what it adds to the total: its weight there times p - onehot(c).
+function term(z, c, weight) {
+  const p = softmax(z);
+  return { p, loss: crossEntropy(z, c), gradient: p.map((v, k) => weight * (k === c ? v - 1 : v)) };
+}
+
 // Equations 3 and 4 of the paper. The unsupervised mean runs over all unlabeled examples, kept or not.
 export function fixmatchLoss({ logits_x, y, weak, strong, tau, lambda_u }) {
+  const given = logits_x.map((z, b) => term(z, y[b], 1 / y.length));
   const rows = weak.map((z, b) => {
     const q = softmax(z),
       confidence = Math.max(...q),
       pseudoLabel = q.indexOf(confidence),
       mask = confidence >= tau ? 1 : 0;
-    const loss = crossEntropy(strong[b], pseudoLabel);
-    return { q, confidence, pseudoLabel, mask, loss, p: softmax(strong[b]) };
+    return { q, confidence, pseudoLabel, mask, ...term(strong[b], pseudoLabel, (lambda_u * mask) / weak.length) };
   });
-  const supervised = mean(logits_x.map((z, b) => crossEntropy(z, y[b]))),
+  const supervised = mean(given.map((r) => r.loss)),
     unsupervised = mean(rows.map((r) => r.mask * r.loss));
-  return { rows, supervised, unsupervised, total: supervised + lambda_u * unsupervised, px: logits_x.map(softmax) };
+  return { given, rows, supervised, unsupervised, total: supervised + lambda_u * unsupervised };
 }
+const signed = (v) => (v === 0 ? "0" : (v > 0 ? "+" : "") + fixed(v, 4));
 
 const STYLE = `
 .fm-batch { display: grid; gap: .45rem; margin: .4rem 0; }
@@ -41,6 +48,8 @@ const STYLE = `
 .fm-widget .fm-logits input { width: 100%; padding: .1rem .25rem; text-align: right; min-height: 34px; }
 .fm-logits span { font-size: .84em; } .fm-logits .fm-p { position: relative; padding: 0 .15rem 6px; text-align: right; overflow: hidden; }
 .fm-logits .fm-p::before { content: ""; position: absolute; inset: auto auto 0 0; height: 3px; width: calc(100% * var(--p)); background: currentColor; opacity: .75; }
+.fm-logits.fm-gradient { grid-template-rows: auto; margin-top: .25rem; border-radius: 4px; text-align: right; }
+.fm-gradient span { padding: .1rem .15rem; overflow: hidden; }
 .fm-say { font-size: .9em; min-height: 1.4em; } .fm-formula { padding: .4rem .55rem; border-radius: 6px; border: 1px solid var(--fm-line); overflow-x: auto; line-height: 1.9; font-size: .95em; }
 .fm-formula span[data-b], .fm-formula span[data-t] { padding: .1rem .2rem; border-radius: 4px; white-space: nowrap; }
 .fm-formula .fm-lit { outline: 2px solid var(--fm-accuracy); background: var(--fm-raised); font-weight: 640; }
@@ -55,15 +64,7 @@ function render({ model, el }) {
     first = Object.fromEntries(keys.map((k) => [k, structuredClone(get(k))]));
   fromLink(root, model, keys);
   root.append(h("style", { text: STYLE }));
-  const result = () =>
-    fixmatchLoss({
-      logits_x: get("logits_x"),
-      y: get("y"),
-      weak: get("weak"),
-      strong: get("strong"),
-      tau: get("tau"),
-      lambda_u: get("lambda_u"),
-    });
+  const result = () => fixmatchLoss(Object.fromEntries(["y", ...keys].map((k) => [k, get(k)])));
   const out = numbers([
     ["supervised", "loss_supervised", "fm-labeled"],
     ["unsupervised", "loss_unsupervised", "fm-kept"],
@@ -80,19 +81,25 @@ function render({ model, el }) {
   const formula = h("div", { class: "fm-formula", tabindex: 0, role: "region", "aria-label": "The sum" });
   root.append(
     formula,
-    h("div", { "aria-live": "polite" }, out.list),
-    h("p", { class: "fm-note", text: `The unsupervised sum is divided by all ${get("weak").length}, kept or not.` }),
+    out.list,
+    h("p", {
+      class: "fm-note",
+      text:
+        `The unsupervised sum is divided by all ${get("weak").length}, kept or not. The last row of a view is the ` +
+        "gradient of the total by its logits; the weak view has none, since no gradient goes through the pseudo-label.",
+    }),
   );
-  let lit = null;
-  const light = (t) => {
-    lit = t;
-    formula.querySelectorAll("[data-t]").forEach((n) => n.classList.toggle("fm-lit", n.dataset.t === lit));
+  let lit = [];
+  const light = (...names) => {
+    lit = names;
+    formula.querySelectorAll("[data-t]").forEach((n) => n.classList.toggle("fm-lit", lit.includes(n.dataset.t)));
   };
 
-  // Three logits of one view, and under each the probability they come to.
-  const view = (key, b, title) => {
+  // The logits of one view, under each the probability they come to, and under that the gradient, where there is one.
+  const view = (key, b, title, shown) => {
     const grid = h("div", { class: "fm-logits" }),
-      shares = [];
+      shares = [],
+      gradientRow = key === "weak" ? null : h("div", { class: "fm-logits fm-gradient", role: "img", tabindex: 0 });
     names.forEach((name, c) => {
       const input = h("input", {
         type: "number",
@@ -112,7 +119,7 @@ function render({ model, el }) {
       shares.push(h("span", { class: "fm-p" }));
       grid.append(h("span", { class: "fm-muted", text: name }), input, shares[c]);
     });
-    const refresh = (p) => {
+    const refresh = (p, gradient) => {
       shares.forEach((node, c) => {
         node.textContent = fixed(p[c], 3);
         node.style.setProperty("--p", p[c]);
@@ -120,16 +127,25 @@ function render({ model, el }) {
       grid.querySelectorAll("input").forEach((input, c) => {
         if (document.activeElement !== input) input.value = get(key)[b][c];
       });
+      if (!gradientRow) return;
+      gradientRow.replaceChildren(...gradient.map((v) => h("span", { text: signed(v) })));
+      gradientRow.setAttribute(
+        "aria-label",
+        `Gradient, ${title}, example ${b + 1}: ${names.map((name, c) => `${name} ${signed(gradient[c])}`).join(", ")}`,
+      );
     };
-    return { node: h("div", { class: "fm-view" }, h("div", { text: title }), grid), refresh };
+    const head = h("div", { text: `${title}: ${shown}` });
+    return { node: h("div", { class: "fm-view" }, head, grid, gradientRow), refresh };
   };
+  // A gradient has the weight of its term as a factor, and lights that up, too.
   const watch = (card, t) => {
-    for (const e of ["focusin", "pointerenter"]) card.addEventListener(e, () => light(t));
-    for (const e of ["focusout", "pointerleave"]) card.addEventListener(e, () => light(null));
+    const on = (e) => light(t, e.target.closest(".fm-gradient") ? t[0] : t);
+    for (const e of ["focusin", "pointerover"]) card.addEventListener(e, on);
+    for (const e of ["focusout", "pointerleave"]) card.addEventListener(e, () => light());
   };
   const batch = h("div", { class: "fm-batch" });
   const labeled = get("logits_x").map((_, b) => {
-    const a = view("logits_x", b, "labeled: logits, and p"),
+    const a = view("logits_x", b, "labeled", "logits, p, gradient"),
       text = h("p", { class: "fm-say" });
     const card = h(
       "div",
@@ -143,8 +159,8 @@ function render({ model, el }) {
     return { a, text };
   });
   const cards = get("weak").map((_, b) => {
-    const a = view("weak", b, "weak view: logits, and q"),
-      c = view("strong", b, "strong view: logits, and p"),
+    const a = view("weak", b, "weak view", "logits, q, no gradient"),
+      c = view("strong", b, "strong view", "logits, p, gradient"),
       left = h("p", { class: "fm-say" }),
       right = h("p", { class: "fm-say" });
     a.node.append(left);
@@ -171,32 +187,35 @@ function render({ model, el }) {
       }),
     ),
   );
-  const refresh = foot(root, model, keys, () => ({
-    caption: "The unlabeled examples",
-    head: ["example", "confidence", "pseudo_label", "mask", "cross-entropy", "adds to the mean"],
-    rows: result().rows.map((r, b) => [
-      `u ${b + 1}`,
-      fixed(r.confidence, 4),
-      names[r.pseudoLabel],
-      r.mask,
-      fixed(r.loss, 4),
-      fixed((r.mask * r.loss) / get("weak").length, 4),
-    ]),
-  }));
+  const refresh = foot(root, model, keys, () => {
+    const { given, rows } = result();
+    const row = (name, confidence, c, mask, r, n) => {
+      const adds = mask === 0 ? 0 : r.loss / n;
+      return [name, confidence, names[c], mask, fixed(r.loss, 4), fixed(adds, 4), ...r.gradient.map(signed)];
+    };
+    const head = ["example", "confidence", "label or pseudo_label", "mask", "cross-entropy", "adds to its mean"];
+    return {
+      caption: "All examples",
+      head: [...head, ...names.map((name) => `gradient, ${name}`)],
+      rows: [
+        ...given.map((r, b) => row(`x ${b + 1}`, "–", get("y")[b], "–", r, given.length)),
+        ...rows.map((r, b) => row(`u ${b + 1}`, fixed(r.confidence, 4), r.pseudoLabel, r.mask, r, rows.length)),
+      ],
+    };
+  });
   const update = () => {
     const r = result(),
       n = r.rows.length,
       dot = " · ";
     labeled.forEach(({ a, text }, b) => {
-      a.refresh(r.px[b]);
-      const name = names[get("y")[b]];
-      text.textContent = `−log p(${name}) = ${fixed(-Math.log(r.px[b][get("y")[b]]), 4)}`;
+      a.refresh(r.given[b].p, r.given[b].gradient);
+      text.textContent = `−log p(${names[get("y")[b]]}) = ${fixed(r.given[b].loss, 4)}`;
     });
     cards.forEach(({ a, c, left, right, card }, b) => {
       const row = r.rows[b],
         name = names[row.pseudoLabel];
       a.refresh(row.q);
-      c.refresh(row.p);
+      c.refresh(row.p, row.gradient);
       card.dataset.on = row.mask ? "kept" : "dropped";
       left.replaceChildren(
         `confidence ${fixed(row.confidence, 4)} ${row.mask ? "≥" : "<"} τ: `,
@@ -204,22 +223,23 @@ function render({ model, el }) {
       );
       right.textContent = `−log p(${name}) = ${fixed(row.loss, 4)}${row.mask ? "" : ", not counted"}`;
     });
-    const xs = labeled.map((_, b) =>
-      h("span", { "data-t": `x${b}`, class: "fm-labeled", text: fixed(-Math.log(r.px[b][get("y")[b]]), 3) }),
-    );
+    const lost = ({ loss }, b) => h("span", { "data-t": `x${b}`, class: "fm-labeled", text: fixed(loss, 3) });
+    const xs = r.given.map(lost);
     const us = r.rows.map((row, b) =>
       h("span", { "data-t": `u${b}`, class: row.mask ? "fm-kept" : "fm-off", text: `${row.mask}${dot}${fixed(row.loss, 3)}` }),
     );
     const join = (list) => list.flatMap((node, k) => (k ? [" + ", node] : [node]));
     formula.replaceChildren(
       "total = ",
-      ...(xs.length > 1 ? [`1/${xs.length} (`, ...join(xs), ")"] : xs),
-      ` + ${fixed(get("lambda_u"), 1)}${dot}1/${n} (`,
+      ...(xs.length > 1 ? [h("span", { "data-t": "x", text: `1/${xs.length}` }), " (", ...join(xs), ")"] : xs),
+      " + ",
+      h("span", { "data-t": "u", text: `${fixed(get("lambda_u"), 1)}${dot}1/${n}` }),
+      " (",
       ...join(us),
       ") = ",
       h("b", { class: "fm-accuracy", text: fixed(r.total, 4) }),
     );
-    light(lit);
+    light(...lit);
     out.set({ supervised: fixed(r.supervised, 4), unsupervised: fixed(r.unsupervised, 4), total: fixed(r.total, 4) });
     refresh();
   };

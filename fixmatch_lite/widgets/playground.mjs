@@ -4,12 +4,11 @@ import { mark, key } from "./picture.mjs";
 import { SHAPES, METHODS, makePoints, chooseLabeled, Learner } from "./playground_core.mjs";
 import { DRAWS, POINTS, STEPS, manyDraws } from "./playground_draws.mjs";
 import { labelHandles, readLabels, writeLabels } from "./playground_labels.mjs";
-import { STYLE, paint, readColors } from "./playground_paint.mjs";
+import { STYLE, paint, pacer, readColors } from "./playground_paint.mjs";
 
-const PER_FRAME = 5;
-const FAR = 6000; // steps; what a link can ask for at most
-const BUDGET = 10, // ms of training a frame; drawing takes about as long
-  SLOW = 24, // ms in all, above which the plane is drawn coarser: 30 frames a second on a phone
+const FAR = 6000, // steps; what a link can ask for at most
+  PER_FRAME = 5,
+  BUDGET = 10, // ms of training a frame, a third of it where the machine is slow
   READ = 6; // frames from one change of the numbers to the next: each lays out the page anew
 const NAMES = { supervised: "Labels only", "pseudo-label": "Pseudo-labels", fixmatch: "FixMatch" };
 
@@ -26,10 +25,10 @@ function render({ model, el }) {
     running = false,
     visible = true,
     frame = 0,
-    took = 0,
     drawn = 0,
     target = STEPS,
     noted = STEPS,
+    pace = pacer(),
     colors;
   const step = () => learners[0].step;
   const options = () => ({ tau: get("tau"), mu: get("mu"), strength: get("strength"), lambda_u: get("lambda_u") });
@@ -107,9 +106,7 @@ function render({ model, el }) {
   root.append(
     legend,
     h("div", { class: "fm-bar" }, h("div", { class: "fm-buttons" }, run, one, again, fresh, many, back), shape),
-    h(
-      "div",
-      { class: "fm-controls fm-sliders" },
+    h("div", { class: "fm-controls fm-sliders" },
       slider(model, "labels", { label: "Labels", min: 2, max: 20, step: 2, format: String }),
       slider(model, "tau", { label: "Threshold τ", min: 0.5, max: 0.99, step: 0.01 }),
       slider(model, "mu", { label: "Ratio μ", min: 1, max: 10, step: 1, format: String }),
@@ -173,6 +170,7 @@ function render({ model, el }) {
     note(target);
     if (reducedMotion()) return still();
     running = true;
+    [pace, drawn] = [pacer(), 0]; // the first frame writes its numbers
     run.textContent = "Pause";
     if (!frame) frame = requestAnimationFrame(tick);
   }
@@ -182,32 +180,35 @@ function render({ model, el }) {
     if (frame) cancelAnimationFrame(frame);
     frame = 0;
   }
-  function tick() {
+  function tick(now) {
     frame = 0;
     if (!running || !visible || !el.isConnected) return;
-    const begun = performance.now();
-    for (let k = 0; k < PER_FRAME && step() < target && performance.now() < begun + BUDGET; k++) learners.forEach((l) => l.train());
+    pace.frame(now);
+    const until = performance.now() + (pace.slow ? BUDGET / 3 : BUDGET);
+    for (let k = 0; k < PER_FRAME && step() < target && performance.now() < until; k++) learners.forEach((l) => l.train());
     if (step() >= target) pause();
     draw(!running);
-    took = 0.9 * took + 0.1 * (performance.now() - begun);
     if (running) frame = requestAnimationFrame(tick);
   }
 
   function draw(told) {
     colors ||= readColors(root);
-    const worded = told || !running || drawn++ % READ === 0;
+    const worded = told || !running || drawn++ % READ === 0,
+      shown = views.map((v) => v.canvas.clientWidth > 0); // read before anything is written: one layout, not four
     views.forEach((v, k) => {
-      const l = learners[k],
-        j = l.judge(v.judged);
-      const text = k ? `kept ${percent(j.kept)}, ${percent(j.wrong)} of them wrong` : "gray points never seen";
-      if (worded) v.say(percent(j.accuracy), text);
-      if (v.canvas.clientWidth) paint(v, l, colors, running && took > SLOW);
+      if (worded || shown[k]) learners[k].judge(v.judged);
+      if (shown[k]) paint(v, learners[k], colors, running && pace.slow);
+    });
+    for (const [k, v] of worded ? views.entries() : []) {
+      const { accuracy, kept, wrong } = v.judged,
+        text = k ? `kept ${percent(kept)}, ${percent(wrong)} of them wrong` : "gray points never seen";
+      v.say(percent(accuracy), text);
       if (told)
         v.canvas.setAttribute(
           "aria-label",
-          `${NAMES[METHODS[k]]} after ${l.step} steps on ${SHAPES[get("shape")]}: accuracy ${percent(j.accuracy)}${k ? ", " + text : ""}.`,
+          `${NAMES[METHODS[k]]} after ${step()} steps on ${SHAPES[get("shape")]}: accuracy ${percent(accuracy)}${k ? ", " + text : ""}.`,
         );
-    });
+    }
     if (worded) counter.textContent = `step ${step()}`;
     if (told) {
       spoken.textContent = `Step ${step()}. Accuracy: ${views.map((v, k) => `${NAMES[METHODS[k]]} ${percent(v.judged.accuracy)}`).join(", ")}.`;

@@ -17,6 +17,21 @@ export const STYLE = `
 .fm-bar label { position: absolute; clip-path: inset(50%); } .fm-bar .fm-control { display: block; }
 .fm-sliders .fm-control { flex-basis: 7.5rem; } .fm-sliders input[type="range"] { height: 32px; }`;
 
+// Whether the machine is slow: where frames are more than 28 ms apart, less is trained and drawn coarser, for the sake
+// of 30 frames a second on a phone. Once slow, slow until the next start, lest it go to and fro.
+export function pacer() {
+  const pace = { slow: false, frame };
+  let last = 0,
+    mean = 0;
+  function frame(now) {
+    const gap = now - last;
+    last = now;
+    if (gap < 200) mean += 0.1 * (gap - mean); // a longer one was a pause
+    pace.slow ||= mean > 28;
+  }
+  return pace;
+}
+
 export function readColors(root) {
   const style = getComputedStyle(root),
     probe = document.createElement("canvas").getContext("2d", { willReadFrequently: true }),
@@ -56,7 +71,7 @@ export function paint(view, learner, colors, coarse) {
     { net, points, labeled, options } = learner;
   const W = canvas.clientWidth,
     H = (W * Y) / X,
-    dpr = Math.min(2, devicePixelRatio || 1);
+    dpr = Math.min(coarse ? 1 : 2, devicePixelRatio || 1);
   if (canvas.width !== Math.round(W * dpr)) {
     canvas.width = Math.round(W * dpr);
     canvas.height = Math.round(H * dpr);
@@ -111,31 +126,35 @@ export function paint(view, learner, colors, coarse) {
   g.stroke();
   const at = (a, b) => [((a + X) / (2 * X)) * W, ((Y - b) / (2 * Y)) * H],
     u = Math.max(2.4, W / 95);
+  // All marks of a kind in one path: a fill or a stroke of its own for each costs a slow machine twice the time.
+  const dropped = new Path2D(),
+    kept = new Path2D(),
+    wrong = new Path2D();
   for (let i = 0; i < points.n; i++) {
     const [x, y] = at(points.x[2 * i], points.x[2 * i + 1]),
       status = learner.method === "supervised" ? 0 : judged.status[i];
-    g.beginPath();
     if (status === 1) {
-      g.fillStyle = colors.kept;
-      g.moveTo(x, y - 1.2 * u);
-      g.lineTo(x + 1.15 * u, y + 0.9 * u);
-      g.lineTo(x - 1.15 * u, y + 0.9 * u);
-      g.fill();
+      kept.moveTo(x, y - 1.2 * u);
+      kept.lineTo(x + 1.15 * u, y + 0.9 * u);
+      kept.lineTo(x - 1.15 * u, y + 0.9 * u);
     } else if (status === 2) {
-      g.strokeStyle = colors.wrong;
-      g.lineWidth = 2;
-      g.moveTo(x - u, y - u);
-      g.lineTo(x + u, y + u);
-      g.moveTo(x + u, y - u);
-      g.lineTo(x - u, y + u);
-      g.stroke();
+      wrong.moveTo(x - u, y - u);
+      wrong.lineTo(x + u, y + u);
+      wrong.moveTo(x + u, y - u);
+      wrong.lineTo(x - u, y + u);
     } else {
-      g.strokeStyle = colors.dropped;
-      g.lineWidth = 1.1;
-      g.arc(x, y, 0.75 * u, 0, 7);
-      g.stroke();
+      dropped.moveTo(x + 0.75 * u, y);
+      dropped.arc(x, y, 0.75 * u, 0, 7);
     }
   }
+  g.strokeStyle = colors.dropped;
+  g.lineWidth = 1.1;
+  g.stroke(dropped);
+  g.fillStyle = colors.kept;
+  g.fill(kept);
+  g.strokeStyle = colors.wrong;
+  g.lineWidth = 2;
+  g.stroke(wrong);
   const size = Math.max(7.5, W / 32);
   g.textAlign = "center";
   g.textBaseline = "middle";

@@ -147,7 +147,7 @@ class SelfTrainingStepper(Widget):
         first, last = (self.run(self.state["tau"])["rounds"][k] for k in (0, -1))
         kept = lambda r: sum(v is not None for v in r["pseudo_label"])
         text = (f"Self-training with a threshold of {self.state['tau']}: {kept(first)} students carry a pseudo-label "
-                f"after the first round and {kept(last)} after round {len(self.run(self.state['tau'])['rounds'])}.")
+                f"after the first round and {kept(last)} after the last.")
         high = max(history["hours"]) * 1.05
         dots = "".join(
             f'<circle cx="{20 + 600 * a / high:.1f}" cy="{90 - 50 * true}" r="{6 if known else 4}" '

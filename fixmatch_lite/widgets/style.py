@@ -91,6 +91,11 @@ body.vscode-dark .fm-widget {{ {_variables(DARK)} color-scheme: dark; }}
 .fm-key { display: flex; flex-wrap: wrap; gap: .1rem 1rem; font-size: .86em; color: var(--fm-muted); margin: 0; padding: .2rem 0; list-style: none; }
 .fm-key > li { display: flex; gap: .35rem; align-items: center; }
 .fm-widget .fm-key svg { width: 16px; height: 16px; flex: none; }
+.fm-sheet { display: flex; flex-wrap: wrap; gap: .4rem .2rem; }
+.fm-sheet > span { flex: 0 0 72px; text-align: center; font-size: 12px; color: var(--fm-muted); }
+.fm-widget .fm-sheet img { display: block; width: 48px; height: 48px; margin: 0 auto; padding: 0 !important; border: 0;
+  border-radius: 3px; image-rendering: pixelated; }
+.fm-widget .fm-still thead th { white-space: normal; }
 .fm-hidden { position: absolute !important; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 .fm-widget fieldset { border: 0; padding: 0; margin: .3rem 0 .9rem; min-width: 0; }
 .fm-widget legend { font-weight: 600; padding: 0; margin-bottom: .2rem; font-size: 1em; width: auto; float: none; }

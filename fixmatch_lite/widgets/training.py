@@ -6,9 +6,25 @@ import re
 
 from ..errors import FixMatchError
 from .base import Widget, escape, quantize, svg
+from .stills import Still, share_marks, table
 
-SHAPES = ("moons", "circles", "blobs", "split")
+SHAPES = {"moons": "Two moons", "circles": "Two rings", "blobs": "Two clouds", "split": "Groups that mislead"}
 _LABEL = r"[AB]-?\d*\.?\d+,-?\d*\.?\d+"
+
+
+def _point(shape, c, r):
+    """A point of class c, 0 or 1, as playground_core.mjs draws it; the random numbers are others."""
+    t = math.pi * r.random()
+    if shape == "moons":
+        a, b = (0.5 - math.cos(t), 0.25 - math.sin(t)) if c else (math.cos(t) - 0.5, math.sin(t) - 0.25)
+        return a + r.gauss(0, 0.1), b + r.gauss(0, 0.1)
+    if shape == "circles":
+        radius = (0.5 if c else 1.25) + r.gauss(0, 0.08)
+        return radius * math.cos(2 * t), radius * math.sin(2 * t)
+    sign = 1 if c else -1
+    if shape == "blobs":
+        return 0.75 * sign + r.gauss(0, 0.33), 0.35 * sign + r.gauss(0, 0.33)
+    return r.choice((-0.8, 0.8)) + r.gauss(0, 0.24), 0.5 * sign * abs(r.gauss(0, 1))
 
 
 class Playground(Widget):
@@ -51,24 +67,20 @@ class Playground(Widget):
                           "given": given, "steps": int(steps)}, f"{shape!r}, labels={labels}")
 
     def fallback(self):
-        # A picture of the problem, not of a result: points of two moons, six of them labeled.
+        # A picture of the problem, not of a result: points of the two classes, some of them labeled.
         r, dots = random.Random(self.state["seed"]), ""
         for i in range(120):
-            t, c = math.pi * r.random(), i % 2
-            a = 0.5 - math.cos(t) if c else math.cos(t) - 0.5
-            b = 0.25 - math.sin(t) if c else math.sin(t) - 0.25
-            x, y = 320 + 150 * (a + r.gauss(0, 0.08)), 120 - 80 * (b + r.gauss(0, 0.08))
-            known = i < 6
-            look = f'r="7" fill="var(--fm-{"labeled" if c else "wrong"})"' if known else \
+            a, b = _point(self.state["shape"], i % 2, r)
+            look = f'r="7" fill="var(--fm-{"labeled" if i % 2 else "wrong"})"' if i < self.state["labels"] else \
                 'r="3.5" fill="none" stroke="var(--fm-dropped)"'
-            dots += f'<circle cx="{x:.1f}" cy="{y:.1f}" {look}/>'
-        text = ("Two moons of points, six of them labeled. With scripts on, three networks learn here: from the "
-                "labels alone, from their own pseudo-labels, and with FixMatch.")
+            dots += f'<circle cx="{320 + 150 * a:.1f}" cy="{120 - 80 * b:.1f}" {look}/>'
+        text = (f"{SHAPES[self.state['shape']]}: points of two classes, {self.state['labels']} of them labeled. With scripts "
+                "on, three networks learn here: from the labels alone, from their own pseudo-labels, and with FixMatch.")
         return svg(640, 240, dots, text) + f"<p>{escape(text)}</p>"
 
 
 class LossCalculator(Widget):
-    """The FixMatch loss of a batch small enough to see, its logits open to change. Chapter 9.
+    """The FixMatch loss of a batch small enough to see and its gradient, the logits open to change. Chapter 9.
 
     Args:
         tau, lambda_u: the threshold and the weight of the unsupervised term.
@@ -102,9 +114,27 @@ class LossCalculator(Widget):
                           "strong": strong, "classNames": list(class_names)},
                          f"B={len(y)}, unlabeled={len(weak)}, classes={classes}, tau={tau}")
 
+    def _still(self):
+        """The weak views' class probabilities and the threshold, with a sentence about them."""
+        tau, names, weak, told, kept = self.state["tau"], self.state["classNames"], self.state["weak"], [], 0
+        still = Still((0, len(weak)), (0, 1), {k + 0.5: str(k + 1) for k in range(len(weak))}, share_marks(0),
+                      "unlabeled example u", f"probability of {', '.join(names)}")
+        for k, logits in enumerate(weak):
+            powers = [math.exp(z - max(logits)) for z in logits]
+            q = [power / sum(powers) for power in powers]
+            best, on = q.index(max(q)), max(q) >= tau
+            kept += on
+            for c, share in enumerate(q):
+                place = [k + 0.1 + 0.8 * (c + side) / len(q) for side in (0.1, 0.9)]
+                still.bar(place, (0, share), "kept" if on and c == best else "dropped")
+            told.append(f"{k + 1} {names[best]} {100 * max(q):.0f} %")
+        still.line([(0, tau), (len(weak), tau)], "ink", dash="5 3")
+        text = (f"Likeliest class in the weak view of each unlabeled example: {', '.join(told)}. The threshold of "
+                f"{tau:g} (dashed) keeps {kept} of {len(weak)}.")
+        return still.svg(text) + f"<p>{escape(text)}</p>"
+
     def fallback(self):
-        rows = "".join(f"<tr><td>{k + 1}</td><td>{', '.join(f'{v:g}' for v in weak)}</td>"
-                       f"<td>{', '.join(f'{v:g}' for v in strong)}</td></tr>"
-                       for k, (weak, strong) in enumerate(zip(self.state["weak"], self.state["strong"])))
-        return ("<p>The FixMatch loss of a small batch; with scripts on, every logit can be changed.</p><table><thead>"
-                f"<tr><th>u</th><th>logits, weak view</th><th>strong view</th></tr></thead><tbody>{rows}</tbody></table>")
+        texts = lambda views: [", ".join(f"{v:g}" for v in logits) for logits in self.state[views]]
+        rows = [(k, *pair) for k, pair in enumerate(zip(texts("weak"), texts("strong")), 1)]
+        text = "The FixMatch loss of a small batch; with scripts on, every logit can be changed."
+        return f"{self._still()}<p>{text}</p>" + table(["u", "logits, weak view", "strong view"], rows)
