@@ -66,7 +66,7 @@ def make(entries, out, chromium):
     read = lambda data: PdfReader(io.BytesIO(data))
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=chromium, args=["--disable-gpu", "--disable-background-networking"])
-        page = browser.new_page(viewport={"width": 800, "height": 1100}, color_scheme="light")
+        page = browser.new_page(viewport={"width": 800, "height": 1100}, color_scheme="light", reduced_motion="reduce")
 
         def printed(content):
             page.set_content(content)
@@ -80,6 +80,8 @@ def make(entries, out, chromium):
             page.goto((HTML / file).as_uri())
             page.wait_for_function("() => !document.querySelector('mjx-assistive-mml') || window.MathJax?.startup?.promise")
             page.wait_for_timeout(700)  # widgets draw at the width they find
+            # With reduced motion the playground trains first and draws then.
+            page.wait_for_function("() => !document.querySelector('[aria-busy=true]')", timeout=120_000)
             title = page.locator("article h1").first.inner_text().strip().rstrip("#").strip()
             page.evaluate(PREPARE)
             parts.append((title, read(page.pdf(print_background=True, **SHEET))))

@@ -160,6 +160,7 @@ function render({ model, el }) {
         if (mine !== learners) return;
         const until = performance.now() + 25;
         while (step() < target && performance.now() < until) learners.forEach((l) => l.train());
+        root.ariaBusy = String(step() < target);
         if (step() < target) setTimeout(slice, 0);
         else draw(true);
       };
@@ -204,8 +205,7 @@ function render({ model, el }) {
         text = k ? `kept ${percent(kept)}, ${percent(wrong)} of them wrong` : "gray points never seen";
       v.say(percent(accuracy), text);
       if (told)
-        v.canvas.setAttribute(
-          "aria-label",
+        v.canvas.setAttribute("aria-label",
           `${NAMES[METHODS[k]]} after ${step()} steps on ${SHAPES[get("shape")]}: accuracy ${percent(accuracy)}${k ? ", " + text : ""}.`,
         );
     }
