@@ -27,9 +27,11 @@ def start(*words, cwd, before=""):
     """The program, begun; ``before`` is Python that runs first (a disk that fails, say)."""
     code = f"{before}\nfrom fixmatch_lite.cli import main\nmain()"
     command = [sys.executable, "-c", code, *map(str, words)]
-    # its own session, so that Ctrl-C goes to it and not to the tests
+    # Its own session, so that Ctrl-C goes to it and not to the tests; which it hears even where a shell has begun the
+    # tests in the background and told them not to.
     return subprocess.Popen(command, cwd=cwd, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            text=True, encoding="utf-8", start_new_session=True)
+                            text=True, encoding="utf-8", start_new_session=True,
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
 
 def program(*words, cwd, before=""):

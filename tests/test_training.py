@@ -401,7 +401,7 @@ def test_report_says_how_long_training_takes_here_and_disturbs_nothing(monkeypat
     assert torch.equal(torch.get_rng_state(), before)
     slower, out = 0.25 / report.PASS, capsys.readouterr().out
     assert f"about {slower:.1f} times what its page says" in out
-    assert f"  9: {slower * report.SECONDS[8] / 60:.1f}  10: " in out
+    assert f"  9: {slower * report.SECONDS[8] / 60:.1f}\n10: " in out
 
 
 def test_progress_is_a_line_an_evaluation_in_a_log(digits, capsys):
