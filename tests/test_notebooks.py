@@ -261,3 +261,12 @@ def test_the_emptying_leaves_the_first_comment_only():
         sys.path.pop(0)
     assert emptied("x = 1  # beside\n  # first\n# second") == "# first"
     assert emptied("x = 1") == ""
+
+
+def test_sections_that_teachers_are_sent_to_are_there():
+    sent = re.findall(r'\(\d, "(\d+)", "([^"]+)",', (ROOT / "book" / "teachers.md").read_text(encoding="utf-8"))
+    assert len(sent) >= 8
+    for chapter, sections in sent:
+        path = next(path for path in NOTEBOOKS if path.stem.startswith(f"{int(chapter):02}_"))
+        headings = re.findall(r"^## (.+?)\s*$", markdown(read(path)), re.M)
+        assert set(sections.split("; ")) <= set(headings), chapter
