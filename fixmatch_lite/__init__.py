@@ -10,6 +10,7 @@ import importlib
 from . import augment, data, losses, models, policies, runs, training
 from .augment import Cutout, RandAugment, weak_augment
 from .data import SemiSupervisedData, load_data
+from .devices import times
 from .errors import FixMatchError
 from .losses import fixmatch_loss
 from .models import WideResNet
@@ -26,7 +27,7 @@ _ON_FIRST_USE = ("plots", "widgets", "exercises", "study_hours", "self_training"
 __all__ = [
     "Cutout", "FixMatch", "FixMatchError", "Metrics", "RandAugment", "Recipe", "SemiSupervisedData", "Training",
     "WideResNet", "__version__", "augment", "choose_device", "data", "fit", "fixmatch_loss", "load_data", "losses",
-    "models", "policies", "recipe", "report", "runs", "training", "weak_augment", *_ON_FIRST_USE,
+    "models", "policies", "recipe", "report", "runs", "times", "training", "weak_augment", *_ON_FIRST_USE,
 ]
 
 

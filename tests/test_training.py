@@ -385,10 +385,11 @@ def test_fast_speed_evaluates_as_often_after_one_update_each(digits, monkeypatch
     fast = [m.step for m in fm.runs.record(tmp_path / "fast", recipe, digits)]
     assert fast == [3, 6, 7] and len(updates) == 3
     assert fm.runs.load(tmp_path / "fast").provenance["fast"] is True
+    assert [len(fm.times(n)) for n in (1, 3, 5, 200)] == [1, 2, 2, 50]
     fm.report()
     assert "numbers mean nothing" in capsys.readouterr().out
     monkeypatch.setenv("FIXMATCH_LITE_FAST", "0")
-    assert not fm.devices.is_fast()
+    assert not fm.devices.is_fast() and fm.times(3) == range(3)
 
 
 def test_report_says_how_long_training_takes_here_and_disturbs_nothing(monkeypatch, capsys):
