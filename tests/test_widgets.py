@@ -321,6 +321,7 @@ def test_two_knobs_reports_the_median_of_the_last_twenty_evaluations():
     (lambda: widgets.Guess("?", ["a", "b"]), "key"), (lambda: widgets.Guess("?", ["a"], key="k"), "two choices"),
     (lambda: widgets.Guess("?", key="k", low=1), "range"), (lambda: widgets.Playground(shape="star"), "shape"),
     (lambda: widgets.Playground(given="C1,2"), "A0.5,-0.2"), (lambda: widgets.Playground(lambda_u=4), "lambda_u from 0 to 3"),
+    (lambda: widgets.Playground(network="best"), "supervised, pseudo-label or fixmatch"),
     (lambda: widgets.Playground(labels=3), "even"), (lambda: widgets.Threshold([1.2]), "between 0 and 1"),
     (lambda: widgets.Threshold([0.2], [1, 0]), "one each"), (lambda: widgets.LossCalculator(y=[3]), "class number"),
     (lambda: widgets.LossCalculator(logits_u_weak=[[1, 2, 3]]), "as many weak"),
@@ -1057,6 +1058,34 @@ def test_playground_pause_is_in_the_link_and_nonsense_in_a_link_is_not_followed(
     page.evaluate("hash => { location.hash = hash }", f"#{widget.id}?steps=37")
     page.get_by_text("step 37", exact=True).wait_for()
     assert accuracies(page) == stopped
+
+
+@pytest.mark.browser
+def test_playground_link_carries_the_network_in_sight_and_the_twenty_draws(show):
+    phone = {"width": 390, "height": 844}
+    page = show(widgets.Playground(), **phone)
+    shown = lambda: page.locator("figure .fm-tabs button[aria-pressed=true]").inner_text().split("\n")[0]
+    strips = lambda: page.locator("figure .fm-strip p").all_text_contents()
+    ended = lambda: page.wait_for_function(
+        "[...document.querySelectorAll('.fm-strip p')].length == 3"
+        " && [...document.querySelectorAll('.fm-strip p')].every(p => p.textContent.startsWith('20 draws'))", timeout=120_000)
+    assert shown() == "FixMatch" and not strips()
+    page.locator("figure .fm-tabs button", has_text="Labels only").click()
+    page.get_by_role("button", name="20 draws").click()
+    ended()
+    told = strips()
+    page.get_by_role("button", name="Copy link").click()
+    link = page.evaluate("location.hash")
+    page = show(widgets.Playground(), query=link, **phone)
+    ended()
+    assert shown() == "Labels only" and strips() == told
+    slider = page.get_by_role("slider", name="Threshold")
+    slider.press("ArrowLeft")  # the draws belong to the old threshold
+    assert not page.locator("figure .fm-strip").first.is_visible()
+    page.get_by_role("button", name="Copy link").click()
+    assert "draws=false" in page.evaluate("location.hash")
+    page = show(widgets.Playground(), query=link.replace("%22supervised%22", "%22none%22").replace("draws=true", "draws=false"), **phone)
+    assert shown() == "FixMatch"
 
 
 CORE = """async ([source, job]) => {

@@ -2,7 +2,7 @@
 import { start, h, s, put, slider, select, button, foot, fromLink, percent, fixed, onTheme, reducedMotion } from "./kit.mjs";
 import { mark, key } from "./picture.mjs";
 import { SHAPES, METHODS, makePoints, chooseLabeled, Learner } from "./playground_core.mjs";
-import { DRAWS, POINTS, STEPS, manyDraws } from "./playground_draws.mjs";
+import { POINTS, STEPS, manyDraws } from "./playground_draws.mjs";
 import { labelHandles, readLabels, writeLabels } from "./playground_labels.mjs";
 import { STYLE, paint, pacer, readColors } from "./playground_paint.mjs";
 
@@ -16,7 +16,7 @@ function render({ model, el }) {
   const root = start(el),
     get = (k) => model.get(k),
     // In this order: a new shape forgets the labels that were moved and the steps, which a link then gives anew.
-    keys = ["shape", "labels", "seed", "tau", "mu", "lambda_u", "strength", "given", "steps"];
+    keys = ["shape", "labels", "seed", "tau", "mu", "lambda_u", "strength", "given", "steps", "network", "draws"];
   fromLink(root, model, keys);
   root.append(h("style", { text: STYLE }));
   let points,
@@ -48,9 +48,6 @@ function render({ model, el }) {
   const back = button("Labels back", () => put(model, "given", ""), { title: "Put every label back where it was drawn" });
   const again = button("Start again", () => restart());
   const fresh = button("New points", () => put(model, "seed", get("seed") + 1));
-  const many = button("", () => draws.toggle(get("seed") + 1), {
-    title: `Train on ${DRAWS} other draws of points and labels, without showing them`,
-  });
   const shape = select(model, "shape", { label: "Shape of the data", options: Object.entries(SHAPES) });
   const counter = h("span", { class: "fm-muted" });
 
@@ -63,7 +60,7 @@ function render({ model, el }) {
       strip = h("div", { class: "fm-strip", hidden: true });
     const stage = h("div", { class: "fm-stage" }, canvas);
     const panel = h("div", { class: "fm-panel" }, h("h4", {}, NAMES[method], accuracy), stage, text, strip);
-    const tab = button(NAMES[method], () => show(k), { "aria-pressed": "false" });
+    const tab = button(NAMES[method], () => put(model, "network", method), { "aria-pressed": "false" });
     tabs.append(tab);
     panels.append(panel);
     const say = (share, words) => {
@@ -84,7 +81,9 @@ function render({ model, el }) {
       changed: (labels) => put(model, "given", writeLabels(labels)),
     },
   );
-  const show = (k) => {
+  const show = () => {
+    const at = METHODS.indexOf(get("network")), // the one in sight where there is no room for three
+      k = at < 0 ? 2 : at;
     views.forEach((v, j) => {
       v.tab.setAttribute("aria-pressed", String(j === k));
       v.panel.toggleAttribute("data-shown", j === k);
@@ -94,6 +93,13 @@ function render({ model, el }) {
   };
   root.append(tabs, panels);
   const spoken = h("p", { class: "fm-hidden", "aria-live": "polite" });
+  const draws = manyDraws({
+    model,
+    views,
+    names: METHODS.map((m) => NAMES[m]),
+    settings: () => settings(),
+    tell: (text) => (spoken.textContent = text),
+  });
   const dot = s("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, mark("labeled", 8, 8, 7)),
     letter = h("li", {}, dot, "a label: drag it, click it");
   const legend = key([
@@ -105,7 +111,7 @@ function render({ model, el }) {
   legend.append(h("li", {}, counter));
   root.append(
     legend,
-    h("div", { class: "fm-bar" }, h("div", { class: "fm-buttons" }, run, one, again, fresh, many, back), shape),
+    h("div", { class: "fm-bar" }, h("div", { class: "fm-buttons" }, run, one, again, fresh, draws.button, back), shape),
     h("div", { class: "fm-controls fm-sliders" },
       slider(model, "labels", { label: "Labels", min: 2, max: 20, step: 2, format: String }),
       slider(model, "tau", { label: "Threshold τ", min: 0.5, max: 0.99, step: 0.01 }),
@@ -139,13 +145,6 @@ function render({ model, el }) {
     back.hidden = !readLabels(get("given"));
     learners = METHODS.map((m) => new Learner(m, points, labeled, options(), get("seed")));
   }
-  const draws = manyDraws({
-    button: many,
-    views,
-    names: METHODS.map((m) => NAMES[m]),
-    settings,
-    tell: (text) => (spoken.textContent = text),
-  });
   function restart(to = STEPS) {
     build();
     handles.sync();
@@ -223,6 +222,7 @@ function render({ model, el }) {
       restart();
     });
   model.on("change:given", () => restart());
+  model.on("change:network", show);
   model.on("change:steps", () => {
     if (get("steps") !== noted) restart(get("steps")); // a link says so
   });
@@ -247,7 +247,7 @@ function render({ model, el }) {
     if (visible && running && !frame) frame = requestAnimationFrame(tick);
   }).observe(panels);
   root.classList.toggle("fm-narrow", root.clientWidth > 0 && root.clientWidth < 520);
-  show(2);
+  show();
   restart(get("steps"));
   draw(true);
 }

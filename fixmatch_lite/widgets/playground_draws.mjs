@@ -1,20 +1,26 @@
 // One draw of points and labels is one story. The same training on twenty others, every result shown.
-import { h, s, percent, median } from "./kit.mjs";
+import { h, s, put, button, percent, median } from "./kit.mjs";
 import { METHODS, makePoints, chooseLabeled, Learner } from "./playground_core.mjs";
 
 export const POINTS = 200,
   STEPS = 600,
   DRAWS = 20;
 
-// Trains in slices of 14 ms, so that the page stays awake. `views` get a strip of results each.
-export function manyDraws({ button, views, names, settings, tell }) {
+// Trains in slices of 14 ms, so that the page stays awake. `views` get a strip of results each. That they were asked
+// for is part of the state: the key `draws`.
+export function manyDraws({ model, views, names, settings, tell }) {
   let current = null;
+  const press = button("", () => (current ? put(model, "draws", (stop(), false)) : begin()), {
+    title: `Train on ${DRAWS} other draws of points and labels, without showing them`,
+  });
   const idle = () => {
-    button.textContent = `${DRAWS} draws`;
+    press.textContent = `${DRAWS} draws`;
   };
-  function begin(firstSeed) {
+  function begin() {
     const mine = (current = { done: METHODS.map(() => []), k: 0 }),
-      { shape, labels, options } = settings();
+      { shape, labels, options } = settings(),
+      firstSeed = model.get("seed") + 1;
+    put(model, "draws", true);
     let learners = null;
     const slice = () => {
       if (current !== mine) return;
@@ -34,7 +40,7 @@ export function manyDraws({ button, views, names, settings, tell }) {
         views.forEach((view, k) => strip(view, names[k], mine.done[k]));
       }
       if (mine.k < DRAWS) {
-        button.textContent = `Stop (${mine.k})`;
+        press.textContent = `Stop (${mine.k})`;
         setTimeout(slice, 0);
         return;
       }
@@ -50,9 +56,12 @@ export function manyDraws({ button, views, names, settings, tell }) {
   function forget() {
     stop();
     for (const view of views) view.strip.hidden = true;
+    put(model, "draws", false);
   }
+  model.on("change:draws", () => model.get("draws") && !current && begin()); // a link says so
   idle();
-  return { toggle: (seed) => (current ? stop() : begin(seed)), forget };
+  if (model.get("draws")) setTimeout(begin, 0); // after the page has been built
+  return { button: press, forget };
 }
 
 function strip(view, name, done) {

@@ -44,6 +44,8 @@ class Playground(Widget):
         given: labels of one's own in place of the drawn ones, as a link writes them: class A or B and place, such as
             ``"A0.5,-0.2;B-1,0.4"``, at most 20.
         steps: of training, before it stops by itself.
+        network: the one in sight where there is no room for three: ``"supervised"``, ``"pseudo-label"``, ``"fixmatch"``.
+        draws: whether 20 other draws of points and labels are trained, too, and their accuracies shown.
 
     Raises:
         FixMatchError: a value out of its range.
@@ -51,7 +53,8 @@ class Playground(Widget):
 
     module = "playground"
 
-    def __init__(self, shape="moons", labels=6, tau=0.9, mu=7, strength=1.0, lambda_u=1.0, seed=100, given="", steps=600):
+    def __init__(self, shape="moons", labels=6, tau=0.9, mu=7, strength=1.0, lambda_u=1.0, seed=100, given="", steps=600,
+                 network="fixmatch", draws=False):
         if shape not in SHAPES:
             raise FixMatchError(f"There is no shape {shape!r}; choose one of {', '.join(SHAPES)}.")
         if labels % 2 or not 2 <= labels <= 20:
@@ -62,9 +65,11 @@ class Playground(Widget):
             raise FixMatchError("Choose lambda_u from 0 to 3, and steps from 0 to 6000.")
         if given and (not re.fullmatch(rf"{_LABEL}(;{_LABEL})*", given) or given.count(";") >= 20):
             raise FixMatchError(f"given is {given!r}; write at most 20 labels as class and place, such as A0.5,-0.2;B-1,0.4.")
+        if network not in ("supervised", "pseudo-label", "fixmatch"):
+            raise FixMatchError(f"There is no network {network!r}; choose supervised, pseudo-label or fixmatch.")
         super().__init__({"shape": shape, "labels": int(labels), "tau": float(tau), "mu": int(mu), "seed": int(seed),
-                          "strength": float(strength), "lambda_u": float(lambda_u),
-                          "given": given, "steps": int(steps)}, f"{shape!r}, labels={labels}")
+                          "strength": float(strength), "lambda_u": float(lambda_u), "given": given, "steps": int(steps),
+                          "network": network, "draws": bool(draws)}, f"{shape!r}, labels={labels}")
 
     def fallback(self):
         # A picture of the problem, not of a result: points of the two classes, some of them labeled.
