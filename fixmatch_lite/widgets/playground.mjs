@@ -33,6 +33,12 @@ function render({ model, el }) {
   const step = () => learners[0].step;
   const options = () => ({ tau: get("tau"), mu: get("mu"), strength: get("strength"), lambda_u: get("lambda_u") });
 
+  // A link may say anything: unknown shapes and impossible numbers of labels become possible ones.
+  const settings = () => ({
+    shape: SHAPES[get("shape")] ? get("shape") : "moons",
+    labels: Math.min(20, Math.max(2, get("labels"))),
+    options: options(),
+  });
   // Where training stops is part of the state: the link to a pause trains as far and stops there.
   const note = (steps) => put(model, "steps", (noted = steps));
   const hold = () => {
@@ -97,7 +103,7 @@ function render({ model, el }) {
     model,
     views,
     names: METHODS.map((m) => NAMES[m]),
-    settings: () => settings(),
+    settings,
     tell: (text) => (spoken.textContent = text),
   });
   const dot = s("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, mark("labeled", 8, 8, 7)),
@@ -132,12 +138,6 @@ function render({ model, el }) {
     ]),
   }));
 
-  // A link may say anything: unknown shapes and impossible numbers of labels become possible ones.
-  const settings = () => ({
-    shape: SHAPES[get("shape")] ? get("shape") : "moons",
-    labels: Math.min(20, Math.max(2, get("labels"))),
-    options: options(),
-  });
   function build() {
     const { shape, labels } = settings();
     points = makePoints(shape, POINTS, get("seed"));

@@ -10,7 +10,7 @@ export const POINTS = 200,
 // for is part of the state: the key `draws`.
 export function manyDraws({ model, views, names, settings, tell }) {
   let current = null;
-  const press = button("", () => (current ? put(model, "draws", (stop(), false)) : begin()), {
+  const press = button("", () => (current ? halt() : begin()), {
     title: `Train on ${DRAWS} other draws of points and labels, without showing them`,
   });
   const idle = () => {
@@ -53,10 +53,13 @@ export function manyDraws({ model, views, names, settings, tell }) {
     current = null;
     idle();
   }
-  function forget() {
+  function halt() {
     stop();
-    for (const view of views) view.strip.hidden = true;
     put(model, "draws", false);
+  }
+  function forget() {
+    halt();
+    for (const view of views) view.strip.hidden = true;
   }
   model.on("change:draws", () => model.get("draws") && !current && begin()); // a link says so
   idle();
