@@ -39,7 +39,7 @@ class Metrics:
 @torch.no_grad()
 def evaluate(model, images, targets, *, dtype=None, batch_size=1024):
     """Accuracy of ``model`` on uint8 images (a tensor, or `streaming.Pictures`), in evaluation mode; the model's mode
-    is put back afterwards. Several processes share the work."""
+    is put back afterward. Several processes share the work."""
     was_training = model.training
     model.eval()
     right = torch.zeros((), device=images.device)

@@ -195,7 +195,7 @@ class MovingAverage(AveragedModel):
 @contextlib.contextmanager
 def batch_statistics(model, on=True):
     """In this context batch norm takes the statistics of the batch at hand and leaves its running ones alone; with
-    ``on=False`` the model is in evaluation mode instead. Afterwards all is as before."""
+    ``on=False`` the model is in evaluation mode instead. Afterward all is as before."""
     was_training = model.training
     norms = [module for module in model.modules() if hasattr(module, "track_running_stats")]
     model.train(on)

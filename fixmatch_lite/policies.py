@@ -1,4 +1,4 @@
-"""Which pseudo-labels count, how much, and towards what.
+"""Which pseudo-labels count, how much, and toward what.
 
 A policy is called once a step with the weak view's predictions and answers with a weight and a target for each
 unlabeled image. FixMatch needs nothing else; its successors keep statistics, for which the seam has ``ids``

@@ -1138,6 +1138,32 @@ def test_playground_tells_the_truth_over_seeds(show):
 
 
 @pytest.mark.browser
+def test_playground_what_one_spoiled_label_costs_is_what_the_first_page_says(show):
+    """Twenty draws of two moons, each of the six labels turned: the median loss of accuracy, in points."""
+    page = show(widgets.Playground(), height=200)
+    page.set_default_timeout(300_000)
+    lost = page.evaluate(CORE, [base.bundle("playground_core"), """({ makePoints, chooseLabeled, Learner, METHODS }) =>
+      METHODS.map((method) => {
+        const losses = [];
+        for (let seed = 100; seed < 120; seed++) {
+          const points = makePoints("moons", 200, seed), labeled = chooseLabeled(points, 6, seed);
+          const trained = (labels) => {
+            const l = new Learner(method, points, labels, { tau: 0.9, mu: 7, strength: 1, lambda_u: 1 }, seed);
+            while (l.step < 600) l.train();
+            return l.judge().accuracy;
+          };
+          const whole = trained(labeled);
+          for (let wrong = 0; wrong < 6; wrong++)
+            losses.push(100 * (whole - trained(labeled.map((p, i) => (i === wrong ? { ...p, y: 1 - p.y } : p)))));
+        }
+        return losses.sort((a, b) => a - b)[60];
+      })"""])
+    told = re.search(r"they lost\s+(\d+), (\d+) and (\d+) points", (FOLDER.parents[1] / "book/index.md").read_text(encoding="utf-8"))
+    assert lost == pytest.approx([int(points) for points in told.groups()], abs=0.6)
+    assert lost[2] == max(lost)
+
+
+@pytest.mark.browser
 def test_a_link_brings_the_state_back_and_nonsense_changes_nothing(show):
     widget = widgets.Threshold(*some_confidences(), tau=0.9)
     page = show(widget, query=f"#{widget.id}?tau=0.55")

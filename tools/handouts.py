@@ -100,7 +100,7 @@ def sheet(number, question, chapters):
     parts = [f"<h1>{html.escape(title)}</h1><p>Name: <span class=short></span> Date: <span class=short></span></p>"]
     for chapter in chapters:
         parts.append(f"<section><h2>Chapter {html.escape(chapter.title)}</h2>{chapter.question()}"
-                     f"<h3>Guess first</h3>{chapter.guess()}<p>My guess, and why:</p>{LINE * 2}</section>")
+                     f"<h3>Guess first</h3>{chapter.guess()}<p>My guess, and why:</p>{LINE}</section>")
     parts.append("<h2 class=new>What do you see?</h2><p>One sentence for each figure, before you read its caption.</p>")
     parts += [f'<div class=look><p>Figure {letter}</p>{plain(figure.img)}{LINE * 2}</div>'
               for chapter in chapters for letter, figure in chapter.figures]
@@ -111,7 +111,7 @@ def sheet(number, question, chapters):
     parts.append("<h2>Exercises</h2><p>The checkers are in the notebooks; set-up and names are those of the chapter.</p>")
     parts += [f"<div><h3>Chapter {chapter.number}, {html.escape(name[0].lower() + name[1:])}</h3>{text}</div>"
               for chapter in chapters for name, text in chapter.tasks()]
-    parts.append("<section><h2 class=new>Afterwards</h2><h3>What the figures show</h3>")
+    parts.append("<section><h2 class=new>Afterward</h2><h3>What the figures show</h3>")
     parts += [f"<p><b>{letter}.</b> {plain(figure.select_one('.caption-text')).strip()}</p>"
               for chapter in chapters for letter, figure in chapter.figures]
     for chapter in chapters:

@@ -1,4 +1,4 @@
-"""Distribution alignment: predictions on unlabeled images are pulled towards the class shares of the labeled ones.
+"""Distribution alignment: predictions on unlabeled images are pulled toward the class shares of the labeled ones.
 
 Source: Berthelot et al. 2020 (ReMixMatch), section 3.1. Taught in: chapter 12.
 """

@@ -11,7 +11,7 @@ def _near(answer, truth, tolerance):
 def amdahl(answer):
     """A function amdahl(share, factor): how many times faster the whole becomes.
 
-    Hint: before it takes 1; afterwards (1 - share) + share / factor.
+    Hint: before it takes 1; afterward (1 - share) + share / factor.
     """
     if not callable(answer):
         return "The answer should be the function itself, without parentheses: answer = amdahl."
@@ -37,8 +37,8 @@ def limit(answer):
     if _near(answer, 1 / 0.21, 0.05):
         return "That would be the limit if the convolutions vanished. They stay; the rest vanishes."
     if _near(answer, 1.21, 0.002):
-        return "Not 1 + 0.21: divide the time before by the time afterwards."
-    return "The time afterwards is 0.79 of the time before, if everything else costs nothing. How many times faster is that?"
+        return "Not 1 + 0.21: divide the time before by the time afterward."
+    return "The time afterward is 0.79 of the time before, if everything else costs nothing. How many times faster is that?"
 
 
 def work(answer):

@@ -1,4 +1,4 @@
-"""Guess first, check afterwards: questions whose answers stay in the reader's own browser. Used in every chapter."""
+"""Guess first, check afterward: questions whose answers stay in the reader's own browser. Used in every chapter."""
 
 import json
 from importlib import resources
