@@ -34,7 +34,8 @@ class SemiSupervisedData:
 
     ``u`` holds every training image, the labeled ones included (the only way in which a labeled image is ever seen
     strongly augmented). ``u_true`` are the true classes of ``u``, -1 where nobody knows, ``num_classes`` where the image is
-    known to be foreign, of none of the classes; they measure pseudo-labels and train nothing.
+    known to be foreign, of none of the classes; they measure pseudo-labels and train nothing. Where nobody knows but the
+    labels, all are -1: what a net says of the images that it was taught measures nothing.
     """
 
     name: str
@@ -226,12 +227,15 @@ def load_data(name, labels=40, seed=0, root=None, *, labeled=None, split=None, i
     indices = _labeled_indices(found, labels, seed, labeled, split)
     pool = found.images if found.pool is None else found.pool
     others = torch.full((len(pool) - len(found.images),), len(found.class_names) if found.foreign else -1)
+    u_true = torch.cat([found.targets, others])
+    if len(others) and len(indices) == len(found.images) and not found.foreign:
+        u_true = torch.full_like(u_true, -1)  # a pseudo-label of a picture that trains with its label tells nothing
     # With every image labeled a view will do: a second copy of a large folder may not fit.
     chosen = slice(None) if indices == tuple(range(len(found.images))) else torch.tensor(indices)
     flip = not name.startswith(("digits", "svhn")) if flip is None else flip
     return SemiSupervisedData(
         name=name, x=found.images[chosen], y=found.targets[chosen], u=pool,
-        u_true=torch.cat([found.targets, others]), x_test=found.x_test, y_test=found.y_test,
+        u_true=u_true, x_test=found.x_test, y_test=found.y_test,
         class_names=tuple(found.class_names), labeled_indices=indices, flip=flip)
 
 

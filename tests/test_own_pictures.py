@@ -58,7 +58,7 @@ def trained(pets, tmp_path_factory):
 def test_csv_file_names_the_labeled_pictures_and_all_others_are_unlabeled(pets):
     data = fm.load_data("folder", labels=None, root=pets, labels_from=pets / "labels.csv")
     assert data.class_names == ("left", "right") and data.y.tolist() == [1, 0, 1, 0, 1, 0]
-    assert len(data.u) == 30 and data.u_true.tolist() == [1, 0, 1, 0, 1, 0] + [-1] * 24
+    assert len(data.u) == 30 and (data.u_true == -1).all(), "what the net was taught measures nothing"
     assert torch.equal(data.u[:6], data.x) and len(data.x_test) == 8
     fewer = fm.load_data("folder", labels=2, root=pets, labels_from=pets / "labels.csv")
     assert sorted(fewer.y.tolist()) == [0, 1] and len(fewer.u) == 30
