@@ -49,6 +49,7 @@ def test_pages_are_joined_numbered_and_listed(printed):
     assert titles == [item.title for item in pdf.outline] == [title for file, title in PRINTED if file]
     for number, text in enumerate(texts, start=1):
         assert re.search(rf"(^|\n){number}\s*$", text.strip()), text[-60:]
+        assert pdf.pages[number - 1].images or len(text.strip()) > 40, f"page {number} is empty"
     for title, number in found:
         assert title in texts[number - 1] and re.search(rf"{re.escape(title)}\s*{number}", texts[0])
         assert pdf.get_destination_page_number(next(item for item in pdf.outline if item.title == title)) == number - 1

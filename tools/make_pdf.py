@@ -20,13 +20,14 @@ SHEET = {"format": "A4", "scale": 0.8, "margin": {"top": "18mm", "bottom": "20mm
 # No furniture of the site, no link to a file of the machine that printed it, solutions open, no figure cut in two.
 PREPARE = """() => {
   for (const node of document.querySelectorAll(
-    "#jb-print-toc, .bd-header-article, .prev-next-footer, .bd-footer-content, .bd-sidebar-secondary, .skip-link, .headerlink")) node.remove();
+    "#jb-print-toc, .bd-header-article, .prev-next-footer, .bd-footer-content, .bd-sidebar-secondary, .skip-link, " +
+    ".headerlink, .toctree-wrapper")) node.remove();
   for (const link of document.querySelectorAll("a[href]"))
     if (!/^https?:/.test(link.getAttribute("href"))) link.removeAttribute("href");
   for (const details of document.querySelectorAll("details"))
     if (/solution/i.test(details.querySelector("summary")?.textContent || "")) details.open = true;
   const style = document.createElement("style");
-  style.textContent = "figure, .cell_output, pre, tr {break-inside: avoid} h1, h2, h3 {break-after: avoid}" +
+  style.textContent = "figure, .cell_input, .cell_output, .highlight, pre, tr {break-inside: avoid} h1, h2, h3 {break-after: avoid}" +
     "* {animation: none !important; transition: none !important}";
   document.head.append(style);
 }"""
