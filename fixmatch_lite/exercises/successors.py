@@ -58,7 +58,7 @@ def weight(answer):
     if _near(answer, truth, 0.00005):  # 0.0003 will do
         return None
     if _near(answer, math.exp(-2), 0.005):
-        return "That is one of two: in a bell with variance s**2 two standard deviations give exp(-2); this bell is narrower."
+        return "A bell with variance s**2 gives exp(-2) there; this one is narrower."
     return "The exponent is -(2 s)**2 divided by s**2 / 2."
 
 
@@ -84,7 +84,7 @@ def forced(answer):
     if _near(answer, 400, 0):
         return None
     if _near(answer, 800, 0):
-        return "Those called A and B are counted twice: each false A is a missing B, and one label."
+        return "You counted each mistake twice: a false A is also a missing B, but one label."
     return "Of 500 pictures called A, at most 100 can be A."
 
 
