@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from sklearn.linear_model import LinearRegression
 
 import fixmatch_lite as fm
 from conftest import ROOT
@@ -98,6 +99,11 @@ def soft_leaking(weak, strong, tau):
     return (mask * -(weak.softmax(1) * strong.log_softmax(1)).sum(1)).mean()
 
 
+def soft_by_log(weak, strong, tau):
+    q, _, mask, _ = parts(weak, strong, tau)
+    return (mask * -(q * strong.softmax(1).log()).sum(1)).mean()
+
+
 def soft_over_kept(weak, strong, tau):
     q, _, mask, log_p = parts(weak, strong, tau)
     return (mask * -(q * log_p).sum(1)).sum() / mask.sum()
@@ -126,7 +132,7 @@ TEMPTING = {
     "cutout_share": [(1 / 16, "border"), (15 / 64, "share of the rows"), (5.49, "between 0 and 1")],
     "memory": [(100, "37%"), (458, "One step too early"), (4603, "first step")],
     "soft": [(soft_leaking, "flows through q"), (soft_over_kept, "over the kept"), (hard, "hard label"),
-             (lambda *views: soft(*views).item(), "as a tensor"), (lambda w, s, tau: soft(w, s, tau + 1e-6), "exactly tau")],
+             (lambda *views: soft(*views).item(), "as a tensor"), (soft_by_log, "log_softmax"), (lambda w, s, tau: soft(w, s, tau + 1e-6), "exactly tau")],
     "gradient": [(lambda *v: -slope(*v), "sign"), (lambda *v: slope(*v) * len(v[0]), "mean is missing"),
                  (lambda w, s, tau: slope(w, s, 0.0), "not kept"),
                  (lambda w, s, tau: slope(w, s, tau) * len(w) / parts(w, s, tau)[2].sum(), "divides by all"),
@@ -159,9 +165,10 @@ TEMPTING_5 = {
 
 # ------------------------------------------------------------------------------------------- chapter 2, answer by answer
 
-def gap_by_bin(confidence, right, bins, whole=False):
-    of = np.minimum((confidence * bins).astype(int), bins - 1) * (not whole)
-    return sum(abs((right - confidence)[of == k].sum()) for k in range(bins)) / len(confidence)
+def gap_by_bin(confidence, right, bins, whole=False, own=False):
+    """``own``: a confidence of 1 has a bin of its own."""
+    of = np.minimum((confidence * bins).astype(int), bins - (not own)) * (not whole)
+    return sum(abs((right - confidence)[of == k].sum()) for k in range(bins + 1)) / len(confidence)
 
 
 def useless(first):
@@ -174,10 +181,47 @@ CONFIDENCE = {
     "softmax": ([0.84, np.exp(3) / np.exp([0, 1, 3]).sum()], [(0.75, "power of each"), (0.9, "largest of them")]),
     "temperature": ([0.64], [(1 / 0.638, "divided by the temperature"), (1.0, "confidence is 0.844"), (-1, "above 0")]),
     "ece": ([gap_by_bin], [(lambda *a: 100 * gap_by_bin(*a), "as a share"), (lambda *a: gap_by_bin(*a, whole=True), "bin by bin"),
-                             (lambda c, right, bins: gap_by_bin(c * (c < 1), right * (c < 1), bins), "exactly 1")]),
+                             (lambda c, right, bins: gap_by_bin(c * (c < 1), right * (c < 1), bins), "exactly 1"),
+                             (lambda *a: gap_by_bin(*a, own=True), "exactly 1")]),
     "wrong_examples": ([10.8, 11.2], [(0.108, "In points"), (36.0, "T = 1"), (2.0, "the test labels choose"), (20, "training pictures' logits")]),
     "promise": ([], [(2.0, "between 0 and 1"), (1.0, "Of the surest 500"), (0.3, "More or fewer")]),
     "useless": ([useless(0.1001)], [(useless(0.9), "calibration error is"), (useless(0.1)[:9], "shape"), (useless(0.1) * 2, "their sum 1")]),
+}
+
+# ------------------------------------------------------------------------------------ chapters 1 and 4, answer by answer
+
+def refit(x, y, u, bonus, lifted=True):
+    first = LinearRegression().fit(x, y)
+    guessed = first.predict(u) + (bonus if lifted else 0)
+    second = LinearRegression().fit(np.concatenate([x, u]), np.concatenate([y, guessed]))
+    return second.intercept_, second.coef_
+
+
+STUDY_HOURS = {
+    "longer": ([24.44], [(26.92, "two students"), (9.776, "one hour more"), (29.33, "five labeled"), (5, "Only the slope")]),
+    "worst_miss": ([16.93, 17], [(8.82, "mean error"), (11.89, "furthest above"), (-11.89, "furthest above"), (5, "eight test students")]),
+    "hours_for_17": ([2.113], [(191.65, "solve for x"), (0.785, "Mind the sign"), (5, "intercept_")]),
+    "refit": ([refit, lambda *a: (refit(*a)[0], refit(*a)[1][0])],
+              [(lambda *a: refit(*a)[::-1], "wrong order"), (lambda *a: refit(*a, lifted=False), "bonus added"),
+               (lambda *a: (1.0,), "two numbers"), (lambda *a: (1.0, 2.0), "another one")]),
+    "whom_to_ask": ([[1.5, 2.5, 2.5, 8.9, 9.2]], [([1.5, 2.5], "Five hours"), ([1.5] * 5, "more often"), ([4.5, 5.1, 5.5, 5.9, 6.9], "ruler")]),
+    "enough_labels": ([9], [(7, "is still above"), (10, "fewer labels already"), (2, "from 3 to 17"), (9.5, "whole number")]),
+}
+
+
+def keep(q, tau, equal=True):
+    return (q.max(axis=1) >= tau) if equal else (q.max(axis=1) > tau), q.argmax(axis=1)
+
+
+SELF_TRAINING = {
+    "boundary": ([3.509], [(3.25, "halfway"), (-3.509, "The sign"), (5, "split(seed=1")]),
+    "keep": ([keep], [(lambda *a: keep(*a, equal=False), ">="), (lambda q, tau: (keep(q, tau)[0] * 1, keep(q, tau)[1]), "boolean"),
+                      (lambda q, tau: (keep(q, tau)[0], 0 * keep(q, tau)[1]), "number of the column"), (lambda q, tau: (q >= tau, q), "one entry"),
+                      (lambda q, tau: (~keep(q, tau)[0], keep(q, tau)[1]), "largest probability of each row")]),
+    "last_tau": ([0.8726], [(0.95, "nobody is kept"), (0.8, "still be larger")]),
+    "inside": ([4], [(8, "outside the street"), (5, "between -1 and +1")]),
+    "unseen_grade": ([0.25], [(0.75, "does not occur"), (2, "does not occur"), (0.5, "which of the three")]),
+    "surer_teacher": ([4.2], [(0.042, "In points"), (4.6, "with C = 10"), (9, "it is less"), (1, "it is more")]),
 }
 
 # -------------------------------------------------------------------------------- chapters 3, 5 and 6, answer by answer
@@ -204,11 +248,21 @@ def surest(q, k, order=-1, cut=True):
     return np.sort(np.concatenate([own[np.argsort(order * q[own].max(1))][:k if cut else None] for own in kept]))
 
 
+def surest_of_all(q, k):
+    """As many of all examples together as there are k of each class, or all that there are."""
+    return np.sort(np.argsort(-q.max(1))[:len(surest(q, k))])
+
+
+def surest_places(q, k):
+    return np.sort(np.concatenate([np.argsort(-q[q.argmax(1) == c].max(1))[:k] for c in range(q.shape[1])]))
+
+
 TEACHER = {
     "gap": ([20.1], [(0.201, "In points"), (-20.1, "other way around"), (5, "last pair")]),
     "forgotten": ([8], [(0, "it recognizes"), (11, "0 to 9")]),
     "surest": ([surest], [(lambda q, k: surest(q, k, order=1), "falling confidence"), (lambda q, k: surest(q, k, cut=False), "should keep"),
-                          (lambda q, k: surest(q, k)[::-1], "now sort")]),
+                          (lambda q, k: surest(q, k)[::-1], "now sort"), (surest_of_all, "over all classes"),
+                          (surest_places, "within a class")]),
     "validation_size": ([900], [(9, "it is squared"), (100, "solve for n")]),
     "winner": ([98.6], [(0.986, "In percent"), (90, "each of them"), (95, "take the largest")]),
     "fair_twenty": ([11.0], [(0.11, "In points"), (-20, "median of after minus before")]),
@@ -258,7 +312,7 @@ AUGMENTATION = {
     "views": ([162], [(81, "mirrored, too"), (128, "nine shifts"), (3, "multiply")]),
     "mirror": ([0], [(3, "another digit"), (12, "0 to 9")]),
     "cutout": ([cover], [(lambda *a: cover(*a, clip=False), "not right"), (spoil, "input has changed"), (lambda i, *a: i.float(), "uint8")]),
-    "unchanged": ([0.287], [(0.25, "Identity"), (0.5357, "one layer"), (28.7, "As a share")]),
+    "unchanged": ([0.287, 0.29], [(0.25, "Identity"), (0.5357, "one layer"), (28.7, "As a share")]),
     "least": ([("TranslateY", "Solarize")], [("Rotate", "pair"), (("Turn", "Solarize"), "none of the fourteen"), (("Rotate", "Solarize"), "leaves less")]),
     "forget": ([29], [(28, "One more"), (5, "count")]),
 }
@@ -275,7 +329,8 @@ def follow(values, decay, start, swap=False):
 CONSISTENCY = {
     "distance": ([0.04], [(0.08, "sum over the classes"), (0.2, "squared"), (1, "0.2")]),
     "half_life": ([69], [(68, "whole number"), (50, "straight line"), (5, "multiplies the share")]),
-    "moving_average": ([follow], [(lambda *a: follow(*a)[1:], "one average for each value"), (lambda *a: follow(*a, swap=True), "1 - decay to the new")]),
+    "moving_average": ([follow], [(lambda *a: follow(*a)[1:], "one average for each value"), (lambda *a: follow(*a, swap=True), "1 - decay to the new"),
+                                  (lambda values, decay, start: [follow([v], decay, start)[0] for v in values], "the one before it")]),
     "slope": ([0.0909], [(0.1817, "mean over the two"), (0.4621, "chain rule"), (-0.0909, "sign"), (3, "chain rule")]),
     "sharpen": ([0.7826], [(0.36, "divide by the sum"), (0.4727, "power T"), (0.6, "Raise each")]),
     "steadiest": ([], [("FixMatch", "points apart"), ("SVM", "eight names")]),
@@ -300,11 +355,12 @@ def shares(q, p_model, p_data, tiny=1e-6, norm=True):
 
 RESULTS = {
     "pictures": ([375], [(3.75, "in points"), (-375, "The sign"), (1, "10,000 pictures")]),
-    "stl": ([3.86], [(1.73, "number of folds"), (2.81, "in points"), (9, "root of")]),
+    "stl": ([3.86], [(-3.86, "The size is right"), (1.73, "number of folds"), (2.81, "in points"), (9, "root of")]),
     "aligned": ([shares], [(lambda *a: shares(*a, tiny=0), "infinities"), (lambda *a: shares(*a, norm=False), "sum to 1"),
-                           (lambda q, m, d: shares(q, d, m), "must become smaller"), (lambda q, m, d: shares(q, m, 1 + 0 * d), "by p_data")]),
+                           (lambda q, m, d: shares(q, d, m), "must become smaller"), (lambda q, m, d: shares(q, m, 1 + 0 * d), "by p_data"),
+                           (lambda q, m, d: shares(q * (m > 0), m, d), "lifted most")]),
     "flattery": ([], [(50, "median of the last 20")]),
-    "relative": ([8.58], [(2.68, "points of the whole"), (9.39, "UDA's error, not"), (50, "Divide 2.68")]),
+    "relative": ([8.58], [(0.0858, "In percent"), (2.68, "points of the whole"), (9.39, "UDA's error, not"), (50, "Divide 2.68")]),
     "folds": ([16], [(15, "round up"), (4, "one standard error"), (100, "solve for n")]),
 }
 
@@ -328,12 +384,12 @@ def lower(sigma, N, tau, warm_up=True):
 
 
 SUCCESSORS = {
-    "threshold": ([0.3167], [(0.475, "2 - beta"), (0.9, "Put beta")]),
+    "threshold": ([0.3167, 0.32], [(0.475, "2 - beta"), (0.9, "Put beta")]),
     "thresholds": ([lower], [(lambda *a: lower(*a, warm_up=False), "larger of two"), (lambda s, n, tau: 0 * s, "they should be"),
                              (lambda s, n, tau: s / s.max(), "divided by zero"), (lambda s, n, tau: s[:1], "one threshold a class")]),
-    "weight": ([0.000335, 0.0003], [(0.1353, "this bell is narrower"), (0.5, "The exponent")]),
-    "adaptive": ([0.5438], [(0.507, "not from 0"), (0.8, "on its way"), (0.2, "a hundred times")]),
-    "forced": ([400], [(800, "counted twice"), (0, "at most 100")]),
+    "weight": ([0.000335, 0.0003], [(0.1353, "this one is narrower"), (0.5, "The exponent")]),
+    "adaptive": ([0.5438, 0.54], [(0.507, "not from 0"), (0.8, "on its way"), (0.2, "a hundred times")]),
+    "forced": ([400], [(800, "each mistake twice"), (0, "at most 100")]),
     "half_way": ([82.0], [(0.82, "In percent"), (74, "half the true share")]),
 }
 
@@ -350,6 +406,10 @@ def rows(labels, order=sorted, quote=True):
     return text.getvalue().splitlines() if quote else [f"{path},{name}" for path, name in [("path", "class"), *order(labels.items())]]
 
 
+def places_among_the_wrong(q, y, k):
+    return np.argsort(-q[np.flatnonzero(q.argmax(axis=1) != y)].max(axis=1))[:k]
+
+
 def surest_mistakes(q, y, k, wrong_only=True, sign=-1):
     wrong = np.flatnonzero(q.argmax(axis=1) != y) if wrong_only else np.arange(len(y))
     return wrong[np.argsort(sign * q[wrong].max(axis=1), kind="stable")][:k]
@@ -364,7 +424,8 @@ OWN = {
     "surest_mistakes": ([surest_mistakes], [(lambda *a: surest_mistakes(*a, wrong_only=False), "right answers"),
                                             (lambda q, y, k: surest_mistakes(q, y, k)[:1], "there should be"),
                                             (lambda q, y, k: surest_mistakes(q, y, k)[::-1], "another order"),
-                                            (lambda *a: surest_mistakes(*a, sign=1), "not the surest")]),
+                                            (lambda *a: surest_mistakes(*a, sign=1), "not the surest"),
+                                            (places_among_the_wrong, "places among")]),
     "width": ([0.574], [(1.742, "Turn it around"), (0.3333, "square root"), (2, "each one's width")]),
 }
 
@@ -381,6 +442,16 @@ def em(q, p, rounds=50, correct=True, norm=True):
     return s
 
 
+def em_again(q, p, rounds=50):
+    """Corrects what was corrected already."""
+    s = p
+    for _ in range(rounds):
+        q = q * s / p
+        q = q / q.sum(axis=1, keepdims=True)
+        s = q.mean(axis=0)
+    return s
+
+
 def auroc(score, foreign, tie=0.5):
     difference = score[foreign][:, None] - score[~foreign]
     return np.mean((difference > 0) + tie * (difference == 0))
@@ -392,7 +463,7 @@ PILE = {
                                     (lambda *a: class_by_class(*a, classes=4), "do not occur"), (0.5, "without parentheses")]),
     "shares": ([em], [(lambda q, p, rounds: q.mean(axis=0), "as it is"), (lambda q, p, rounds: em(q, p * 0 + 1 / len(p), rounds), "shares of the training"),
                       (lambda *a: em(*a, norm=False), "sum to one"), (lambda *a: em(*a)[:2], "one for each class"),
-                      (lambda q, p, rounds: em(q, p, rounds + 1), "are not the shares")]),
+                      (lambda q, p, rounds: em(q, p, rounds + 1), "after the first round"), (em_again, "Right for one round")]),
     "auroc": ([auroc], [(lambda s, f: 1 - auroc(s, f), "other way around"), (lambda *a: auroc(*a, tie=0), "one half"), (lambda s, f: 0.2, "every stranger")]),
     "gate": ([0.27], [(27, "As a share"), (0.37, "strangers among them"), (0.5, "among those that passed"), (0.9, "How many pass")]),
     "quarter": ([], [(0.5, "Take the fifth")]),
@@ -418,7 +489,7 @@ FAST = {
                         (lambda b, mu, kept, f: passes(b, mu, 1, f), "should be")]),
     "memory": ([153.6], [(614.4, "four bytes"), (51.2, "Three colors"), (153.6e6, "Those are bytes"), (1, "Multiply")]),
     "mean_gradient": ([mean_gradient], [(lambda g, n: sum(g) / len(g), "plain mean"), (lambda g, n: mean_gradient(g, n) * sum(n), "sum over all"),
-                                        (lambda g, n: g[0], "Not right for shares")]),
+                                        (lambda g, n: g[0], "by their numbers"), (lambda g, n: g[0][0], "shape should be")]),
     "digits": ([7], [(8, "halfway"), (2.0**-7, "exponent"), (23, "float32"), (10, "float16"), (3, "stops growing")]),
 }
 
@@ -426,7 +497,7 @@ FAST = {
 
 RIGHT = {"fixmatch": RIGHT, "recipe": RIGHT_5}
 TEMPTING = {"fixmatch": TEMPTING, "recipe": TEMPTING_5}
-for chapter, given in {"confidence": CONFIDENCE, "assumptions": ASSUMPTIONS, "teacher": TEACHER, "targets": TARGETS,
+for chapter, given in {"study_hours": STUDY_HOURS, "self_training": SELF_TRAINING, "confidence": CONFIDENCE, "assumptions": ASSUMPTIONS, "teacher": TEACHER, "targets": TARGETS,
                        "augmentation": AUGMENTATION, "consistency": CONSISTENCY, "two_knobs": TWO_KNOBS, "results": RESULTS,
                        "draws": DRAWS, "successors": SUCCESSORS, "pile": PILE, "own": OWN, "fast": FAST}.items():
     RIGHT[chapter] = {name: right for name, (right, _) in given.items()}

@@ -97,9 +97,9 @@ def unchanged(answer):
     Hint: a layer changes something with probability 1/2 times 13/14.
     """
     truth = (1 - 0.5 * 13 / 14) ** 2
-    if _near(answer, truth, 0.002):
+    if _near(answer, truth, 0.005):
         return None
-    if _near(answer, 0.25, 0.002):
+    if _near(answer, 0.25, 0.005):
         return "Nearly: that leaves out that an applied operation may be Identity."
     if _near(answer, 1 - 0.5 * 13 / 14, 0.002):
         return "That is one layer. There are two, and both must change nothing."

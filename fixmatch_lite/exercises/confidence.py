@@ -73,8 +73,9 @@ def ece(answer):
             if abs(found - abs(right.mean() - confidence.mean())) < 1e-6:
                 return "That is the gap of all examples together. Gaps above and below must not cancel: take it bin by bin."
             return f"For {n} random examples and {bins} bins it should be {truth:.4f}, and yours is {found:.4f}."
-    if not _near(answer(np.ones(3), np.array([True, False, False]), 10), 2 / 3, 1e-6):
-        return "A confidence of exactly 1 belongs to the last bin: three such answers, one of them right, have a gap of 2/3."
+    # 0.95, right, and 1, wrong: in one bin their gaps cancel but for 0.475, in two they would not.
+    if not _near(answer(np.array([0.95, 1.0]), np.array([True, False]), 10), 0.475, 1e-6):
+        return "A confidence of exactly 1 belongs to the last bin, beside 0.95: if only the second is right, the gap is 0.475."
     return None
 
 

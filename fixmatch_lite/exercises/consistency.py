@@ -71,7 +71,10 @@ def moving_average(answer):
         if not np.allclose(found, truth):
             if np.allclose(found, _averages(values, 1 - decay, start)):
                 return "The decay belongs to the average so far, and 1 - decay to the new value."
-            return f"With decay {decay} and start {start} the first average should be {truth[0]:.4f}, and yours is {found[0]:.4f}."
+            k = int(np.flatnonzero(~np.isclose(found, truth))[0])
+            more = "" if k == 0 else " Each average goes on from the one before it, not from the start."
+            return (f"With decay {decay} and start {start} the average after {k + 1} values should be {truth[k]:.4f}, and yours is "
+                    f"{found[k]:.4f}.{more}")
     return None
 
 

@@ -98,7 +98,9 @@ def mean_gradient(answer):
             return f"With shares of {counts} pictures the plain mean is not enough: a large share counts more."
         if found.shape == truth.shape and torch.allclose(found, truth * sum(counts), atol=1e-4):
             return "That is the sum over all pictures. Divide by their number."
-        return f"Not right for shares of {counts} pictures. Its shape should be {tuple(truth.shape)}, and yours is {tuple(found.shape)}."
+        if found.shape != truth.shape:
+            return f"Its shape should be {tuple(truth.shape)}, and yours is {tuple(found.shape)}."
+        return f"Not right for shares of {counts} pictures: weigh by their numbers, and divide by the number of all pictures."
     return None
 
 

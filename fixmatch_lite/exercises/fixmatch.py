@@ -138,7 +138,10 @@ def soft(answer):
         return "The value is right, but a gradient flows through q: the net could lower the loss by moving its target."
     if slopes[1] is None or not torch.allclose(slopes[1], torch.autograd.grad(truth, strong)[0], atol=1e-6):
         return "The value is right, but its gradient on the strong logits is not: do not detach those."
-    return None if torch.isclose(answer(*_exactly_sure(), 1.0), torch.tensor(2.0).log()) else EXACTLY
+    sure = answer(*_exactly_sure(), 1.0)
+    if not torch.isfinite(sure):
+        return "Not a number where q or p is exactly 0 or 1: take log_softmax, which never gives the logarithm of 0."
+    return None if torch.isclose(sure, torch.tensor(2.0).log()) else EXACTLY
 
 
 def gradient(answer):

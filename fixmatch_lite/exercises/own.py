@@ -103,6 +103,8 @@ def surest_mistakes(answer):
         found = [int(i) for i in answer(q.copy(), y.copy(), k)]
         if found == truth:
             continue
+        if found == np.argsort(-q[wrong].max(axis=1))[:k].tolist():
+            return "These are places among the wrong ones; look up in the list of the wrong ones which examples they are."
         if any(q[i].argmax() == y[i] for i in found):
             return "Some of these are right answers. Keep the wrong ones first, then order them."
         if len(found) != len(truth):

@@ -91,7 +91,9 @@ def shares(answer):
             return "Divide by p, the shares of the training, and not by equal ones."
         if not np.isclose(found.sum(), 1, atol=1e-6):
             return "The shares should sum to one: bring each corrected row to the sum one before you take the mean."
-        return f"With {classes} classes and rounds={rounds} these are not the shares. Correct the first q anew in each round, not the corrected one."
+        if rounds == 1:
+            return "Wrong after the first round already: start from s = p, correct q by s / p, and take means of the whole rows."
+        return f"Right for one round, wrong for {rounds}: correct the first q anew in each round, not the corrected one."
     return None
 
 

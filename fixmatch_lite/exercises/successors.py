@@ -19,7 +19,7 @@ def threshold(answer):
 
     Hint: tau times beta, divided by 2 minus beta.
     """
-    if _near(answer, 0.95 * 0.5 / 1.5, 0.003):
+    if _near(answer, 0.95 * 0.5 / 1.5, 0.005):
         return None
     if _near(answer, 0.95 * 0.5, 0.003):
         return "That is tau times beta. FlexMatch bends the line: it also divides by 2 - beta."
@@ -67,7 +67,7 @@ def adaptive(answer):
 
     Hint: what is missing to 0.8 shrinks by the factor 0.99 in each batch, from 0.7 on.
     """
-    if _near(answer, 0.8 - 0.7 * 0.99**100, 0.003):
+    if _near(answer, 0.8 - 0.7 * 0.99**100, 0.005):
         return None
     if _near(answer, 0.8 * (1 - 0.99**100), 0.003):
         return "Nearly: it starts from 0.1 and not from 0."

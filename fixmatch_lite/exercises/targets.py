@@ -89,8 +89,8 @@ def largest(answer):
     """
     if _near(answer, 0.05, 1e-6):
         return None
-    if _near(answer, 0.5, 1e-6) or _near(answer, 1, 1e-6):
-        return "So large it is without a threshold. Which pictures does the threshold leave?"
+    if _near(answer, 0.5, 1e-6):
+        return "So large it is, with two classes, without a threshold. Which pictures does the threshold leave?"
     if _near(answer, 0.95, 1e-6):
         return "That is the answer of the model. The push is target minus answer."
     if _near(answer, -0.05, 1e-6):

@@ -77,6 +77,10 @@ def surest(answer):
         if len(found) != len(truth):
             return f"With {classes} classes and k = {k} it should keep {len(truth)} examples, and yours keeps {len(found)}."
         if set(found.tolist()) != set(truth):
+            if set(found.tolist()) == set(np.argsort(-confidence)[:k * classes].tolist()):
+                return "Those are the surest over all classes together. Cut class by class."
+            if found.max() < max(np.bincount(prediction)):
+                return "Are these places within a class? np.flatnonzero(prediction == c) tells which examples they are."
             return "The number is right, but not the examples: order by falling confidence before you cut."
         if found.tolist() != truth:
             return "The right examples; now sort the indices."
