@@ -75,7 +75,7 @@ def ece(answer):
             return f"For {n} random examples and {bins} bins it should be {truth:.4f}, and yours is {found:.4f}."
     # 0.95, right, and 1, wrong: in one bin their gaps cancel but for 0.475, in two they would not.
     if not _near(answer(np.array([0.95, 1.0]), np.array([True, False]), 10), 0.475, 1e-6):
-        return "A confidence of exactly 1 belongs to the last bin, beside 0.95: if only the second is right, the gap is 0.475."
+        return "A confidence of exactly 1 belongs to the last bin, beside 0.95: if only the 0.95 is right, the error is 0.475."
     return None
 
 
