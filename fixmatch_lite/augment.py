@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from .errors import FixMatchError
-from .operations import GRAY, MORE, OPERATIONS, apply, apply_each, cover
+from .operations import GRAY, MORE, OPERATIONS, apply, apply_each, check_operation, cover
 
 
 def _uniform(n, generator, device):
@@ -40,7 +40,9 @@ def weak_augment(images, *, generator=None, flip=True, pad=0.125):
         pad: largest shift as a share of the side; 0.125 is 4 pixels of 32, as in the paper.
 
     Returns:
-        uint8 ``(N, C, H, W)``. Source: Sohn et al. 2020, section 2.3. Taught in: chapter 7.
+        The views, uint8 ``(N, C, H, W)``.
+
+    Source: Sohn et al. 2020, section 2.3. Taught in chapter 7.
     """
     n, channels, height, width = images.shape
     rows = _shifted(height, round(pad * height), n, generator, images.device)
@@ -168,6 +170,8 @@ class RandAugment:
         self.probability = self.preset.probability if probability is None else probability
         self.fill = self.preset.fill if fill is None else fill
         self.operations = tuple(operations or self.preset.operations)
+        for name in self.operations:
+            check_operation(name)
 
     def draw(self, n, side, *, generator=None, device="cpu"):
         """One layer's draws: the operation's number (-1: none) and its magnitude, each ``(n,)``."""

@@ -84,17 +84,17 @@ def train(
     steps: Annotated[Optional[int], option("Updates of the net (1,048,576; digits 1,000, imagenet 75,000, folder 20,000).",
                                            METHOD)] = None,
     batch_size: Annotated[Optional[int], option("Labeled images a step (64; digits 32, imagenet 1,024).", METHOD)] = None,
-    mu: Annotated[Optional[int], option("Unlabeled images for every labeled one (7; imagenet 5).", METHOD)] = None,
-    tau: Annotated[Optional[float], option("Confidence that a pseudo-label needs (0.95; imagenet 0.7).", METHOD)] = None,
-    lambda_u: Annotated[Optional[float], option("Weight of the unsupervised loss (1.0; imagenet 10.0).", METHOD)] = None,
-    lr: Annotated[Optional[float], option("Learning rate at the start (0.03; digits 0.2, imagenet 0.4).", METHOD)] = None,
+    mu: Annotated[Optional[int], option("Unlabeled images for every labeled one, unless the method has its own (7; imagenet 5).", METHOD)] = None,
+    tau: Annotated[Optional[float], option("Confidence that a pseudo-label needs, unless the method has its own (0.95; imagenet 0.7).", METHOD)] = None,
+    lambda_u: Annotated[Optional[float], option("Weight of the unsupervised loss, unless the method has its own (1.0; imagenet 10.0).", METHOD)] = None,
+    lr: Annotated[Optional[float], option("Learning rate at the start, on digits unless the method has its own (0.03; digits 0.2, imagenet 0.4).", METHOD)] = None,
     set_: Annotated[Optional[list[str]], option("Any other value of the recipe, or option of the method, as NAME=VALUE "
                                                 "(may be given again).", METHOD, "--set")] = None,
     seed: Annotated[int, option("Decides weights, batches, augmentation and the labeled set (0).")] = 0,
     device: Device = None,
     precision: Annotated[Optional[str], option("auto, float32, bfloat16 or float16 (auto).")] = None,
     eval_every: Annotated[Optional[int], option("Steps between evaluations (1,024; digits 20, folder 500).")] = None,
-    out: Annotated[Optional[Path], option("Folder of the run (runs/DATASET-LABELS-seedSEED).")] = None,
+    out: Annotated[Optional[Path], option("Folder of the run (runs/DATASET-LABELS-METHOD-seedSEED).")] = None,
     resume: Annotated[bool, option("Go on with the unfinished run in that folder.", RUN, "--resume")] = False,
     quiet: Annotated[bool, option("Print the result only.", RUN, "--quiet")] = False,
 ):
@@ -128,7 +128,7 @@ def evaluate(
 
     recorded = fm.runs.load(run)
     recipe, weights, source = recorded.recipe, recorded.path / fm.runs.WEIGHTS, recorded.path / SOURCE
-    if not recorded.done or not weights.exists():
+    if not recorded.done and not recorded.failed and not recorded.stopped:
         raise fm.FixMatchError(f"The run in {run} is not finished: go on with the command that began it and --resume.")
     device = fm.choose_device(device)
     model = recorded.model().to(device)
@@ -144,9 +144,9 @@ def evaluate(
     right = 0
     for number, name in enumerate(data.class_names):
         chosen = data.y_test == number
-        share = accuracy_of(model, data.x_test[chosen], data.y_test[chosen], dtype=dtype)
-        right += round(share * int(chosen.sum()))
-        print(f"{name:>20}  {share:8.2%}  of {int(chosen.sum()):,}")
+        share = accuracy_of(model, data.x_test[chosen], data.y_test[chosen], dtype=dtype) if chosen.any() else None
+        right += round((share or 0) * int(chosen.sum()))
+        print(f"{name:>20}  {'–' if share is None else f'{share:.2%}':>8}  of {int(chosen.sum()):,}")
     kept = recorded.provenance.get("weights", {})  # in half precision they may be an image or two off the log
     share, then = right / len(data.y_test), kept.get("test_accuracy", recorded.metrics[-1].test_accuracy)
     same = "as recorded" if abs(share - then) < 0.5 / len(data.y_test) else f"recorded was {then:.2%}"

@@ -5,6 +5,7 @@ Source of the protocol: Sohn et al. 2020, section 4; Oliver et al. 2018. Taught 
 
 import hashlib
 import json
+import numbers
 from pathlib import Path
 
 import numpy as np
@@ -94,13 +95,24 @@ def read_labeled(path, size):
     """Read labeled indices from a JSON file: a list, or what `SemiSupervisedData.save_labeled` wrote."""
     try:
         content = json.loads(Path(path).read_text())
-        indices = [int(i) for i in (content["indices"] if isinstance(content, dict) else content)]
+        indices = content["indices"] if isinstance(content, dict) else content
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FixMatchError(f"The file of labeled indices {path} cannot be read ({error}); give a JSON list of "
                             "whole numbers.") from None
-    wrong = [i for i in indices if not 0 <= i < size]
+    return check_labeled(indices, size, f"The labeled indices in {path}")
+
+
+def check_labeled(indices, size, told="The labeled indices"):
+    """Sorted indices, a tuple of ints.
+
+    Raises:
+        FixMatchError: there are none, one is no whole number from 0 to ``size`` - 1, or one stands there twice.
+    """
+    indices = list(indices)
+    wrong = [i for i in indices if isinstance(i, (bool, np.bool_)) or not isinstance(i, numbers.Integral) or not 0 <= i < size]
     if not indices or wrong or len(set(indices)) < len(indices):
-        problem = f"index {wrong[0]} is outside 0 … {size - 1}" if wrong else "it is empty or names an image twice"
-        raise FixMatchError(f"The labeled indices in {path} do not fit this data set: {problem}; use the file that "
-                            "was saved for it.")
-    return tuple(sorted(indices))
+        problem = "it is empty or names an image twice"
+        if wrong:
+            problem = f"index {wrong[0]!r} is outside 0 … {size - 1}, or no whole number"
+        raise FixMatchError(f"{told} do not fit this data set: {problem}; use what was saved for it.")
+    return tuple(sorted(int(i) for i in indices))

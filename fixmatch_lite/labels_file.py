@@ -31,24 +31,26 @@ def read_labels(csv_file, root):
         raise FixMatchError(f"{csv_file} cannot be read ({reason}): give a CSV file with the columns path and "
                             "class.") from None
     first = text.splitlines()[0] if text.strip() else ""
-    rows = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=first.count))
-    header = [name.strip().lower() for name in next(rows, [])]
+    rows = _rows(csv_file, csv.reader(io.StringIO(text), delimiter=max(",;\t", key=first.count)))
+    header = [name.strip().lower() for name in next(rows, (1, []))[1]]
     column = lambda names: next((header.index(name) for name in names if name in header), None)
     path_at, class_at, split_at = column(PATH), column(CLASS), column(SPLIT)
     if path_at is None or class_at is None:
         raise FixMatchError(f"The first line of {csv_file} must name the columns path and class; it is "
                             f"{first[:60]!r}.")
     parts = {"train": {}, "test": {}}
-    for row in rows:
+    for line, row in rows:
         if not any(cell.strip() for cell in row):
             continue
-        where = f"Line {rows.line_num} of {csv_file}"
+        where = f"Line {line} of {csv_file}"
         cells = [row[k].strip() if k is not None and k < len(row) else "" for k in (path_at, class_at, split_at)]
         path, kind, split = Path(root) / cells[0], cells[1], cells[2].lower() or "train"
         if not cells[0] or not kind:
             raise FixMatchError(f"{where} has no {'class' if cells[0] else 'path'}: fill it in, or take the line out.")
         if split not in parts:
             raise FixMatchError(f"{where} says {cells[2]!r} where it must say train or test: correct it.")
+        if Path(cells[0]).is_absolute() or ".." in Path(cells[0]).parts:  # one picture, one name
+            raise FixMatchError(f"{where} names {cells[0]}: give its path from {root} on, without '..'.")
         if not path.is_file():
             raise FixMatchError(f"{where} names {cells[0]}, which is not in {root}: correct the path, or take the line "
                                 "out.")
@@ -62,8 +64,18 @@ def read_labels(csv_file, root):
     return dict(sorted(parts["train"].items())), dict(sorted(parts["test"].items()))
 
 
+def _rows(csv_file, reader):
+    """The number of each line and its cells."""
+    try:
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise FixMatchError(f"{csv_file} cannot be read after line {reader.line_num} ({error}): is a quote not closed?") from None
+
+
 def write_labels(csv_file, rows):
-    """Write ``(path, class, confidence)`` rows as a CSV file that `read_labels` understands, whole or not at all."""
+    """Write ``(path, class, confidence)`` rows as a CSV file, whole or not at all. `read_labels` understands it where every
+    row has a class."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("path", "class", "confidence"))

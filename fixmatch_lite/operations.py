@@ -18,6 +18,12 @@ OPERATIONS = ("AutoContrast", "Brightness", "Color", "Contrast", "Equalize", "Id
 MORE = tuple(sorted({*TABLES, *MOVES, *BLENDS} - {*OPERATIONS}))  # that other policies than RandAugment's use
 
 
+def check_operation(name):
+    """Raises FixMatchError where there is no operation of that name."""
+    if name not in OPERATIONS + MORE:
+        raise FixMatchError(f"There is no operation {name!r}; use one of {', '.join(OPERATIONS + MORE)}.")
+
+
 def apply(name, images, magnitudes, *, fill=GRAY):
     """Apply one named operation, with one magnitude an image.
 
@@ -32,10 +38,11 @@ def apply(name, images, magnitudes, *, fill=GRAY):
         fill: gray level of the pixels that come from outside the image.
 
     Returns:
-        uint8 ``(N, C, H, W)``. Taught in: chapter 7.
+        The changed images, uint8 ``(N, C, H, W)``.
+
+    Taught in chapter 7.
     """
-    if name not in OPERATIONS + MORE:
-        raise FixMatchError(f"There is no operation {name!r}; use one of {', '.join(OPERATIONS + MORE)}.")
+    check_operation(name)
     magnitudes = torch.as_tensor(magnitudes, dtype=torch.float32, device=images.device).expand(len(images))
     if name in TABLES:
         return look_up(images, TABLES[name](images, magnitudes))

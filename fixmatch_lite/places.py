@@ -52,7 +52,9 @@ def setting(text):
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
         raise FixMatchError(f"--set takes name=value, not {text!r}: write for instance --set ema_decay=0.99.")
-    words = {"true": True, "false": False, "none": None}
+    if "," in value:
+        return name.strip(), tuple(setting(f"{name}={part}")[1] for part in value.split(","))
+    words = {"true": True, "false": False, "yes": True, "no": False, "none": None}
     for read in (lambda v: words[v.lower()], int, float, str):
         try:
             return name.strip(), read(value.strip())

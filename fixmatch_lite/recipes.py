@@ -127,10 +127,11 @@ def _rules(r):
         ("lr", "a number above 0", number(r.lr) and r.lr > 0),
         ("schedule", "cosine or steps", r.schedule in ("cosine", "steps")),
         ("decays", "rising shares of the steps, with schedule='steps' only",
-         all(number(d) and 0 < d < 1 for d in r.decays) and list(r.decays) == sorted(set(r.decays))
+         isinstance(r.decays, (tuple, list)) and all(number(d) and 0 < d < 1 for d in r.decays) and list(r.decays) == sorted(set(r.decays))
          and (r.schedule == "steps" or not r.decays)),
         ("warmup", "a share of the steps, in [0, 1)", number(r.warmup) and 0 <= r.warmup < 1),
         ("momentum", "a number in [0, 1)", number(r.momentum) and 0 <= r.momentum < 1),
+        ("nesterov", "True or False", isinstance(r.nesterov, bool)),
         ("nesterov", "False where momentum is 0", not r.nesterov or r.momentum > 0),
         ("weight_decay", "a number, at least 0", number(r.weight_decay) and r.weight_decay >= 0),
         ("ema_decay", "a number in [0, 1]", number(r.ema_decay) and 0 <= r.ema_decay <= 1),
@@ -140,10 +141,11 @@ def _rules(r):
          whole(r.depth, groups * 3 + 1) and (r.depth - groups - 1) % (2 * groups) == 0),
         ("width", "a whole number, at least 1", whole(r.width, 1)),
         ("bn_momentum", "a number in (0, 1]", number(r.bn_momentum) and 0 < r.bn_momentum <= 1),
+        ("flip", "True, False or None", r.flip is None or isinstance(r.flip, bool)),
         ("pad", "a share of the side, in [0, 0.5]", number(r.pad) and 0 <= r.pad <= 0.5),
         ("augment", one_of(AUGMENTATIONS), r.augment in AUGMENTATIONS),
-        ("operations", one_of(OPERATIONS + MORE), r.operations is None or (
-            len(r.operations) > 0 and set(r.operations) <= set(OPERATIONS + MORE))),
+        ("operations", "some, as a tuple, of " + ", ".join(OPERATIONS + MORE), r.operations is None or (
+            isinstance(r.operations, (tuple, list)) and len(r.operations) > 0 and set(r.operations) <= set(OPERATIONS + MORE))),
         ("operations", f"None with the augmentation {r.augment}", r.operations is None or r.augment in _RANDAUGMENTS),
         ("probability", f"None with the augmentation {r.augment}", r.probability is None or r.augment in _RANDAUGMENTS),
         ("probability", "a probability, between 0 and 1", r.probability is None or (number(r.probability)
@@ -213,7 +215,8 @@ def recipe(dataset, **changes):
     Args:
         dataset: "cifar10", "cifar100", "svhn", "stl10" or "imagenet" (the paper's values), "digits" or
             "folder".
-        changes: any field of `Recipe`, for instance ``labels=40, tau=0.9, mu=4, steps=20_000``.
+        changes: any field of `Recipe`, for instance ``labels=40, tau=0.9, mu=4, steps=20_000``. A ``method`` brings its own
+            mu, tau, lambda_u and lr where its paper has others; `Recipe.changed` changes what is named and nothing else.
 
     Raises:
         FixMatchError: unknown data set or field, or a value that cannot be.

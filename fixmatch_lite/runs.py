@@ -67,6 +67,8 @@ class Run:
 
     def model(self):
         """The net with the recorded weights (the moving average), in evaluation mode, on the CPU."""
+        if (self.done or self.failed or self.stopped) and not (self.path / WEIGHTS).exists():
+            raise FixMatchError(f"{self.name} is recorded without its weights; fm.runs.table() tells which runs have them.")
         tensors, state = read_checkpoint(self.path / WEIGHTS)
         model = make_net(self.recipe, state["num_classes"], state["channels"])
         model.load_state_dict(tensors)
@@ -127,17 +129,17 @@ def _may_resume(folder, resume, recipe, data):
 def _keep_confidence(folder, training, before):
     """Add the histogram of this evaluation if the run has come to one of the moments for it."""
     if is_moment(training.step, before, training.recipe.steps):
-        found = histogram(training)
-        if found is not None:
+        if (found := histogram(training)) is not None:
             append_line(folder / CONFIDENCE, _as_line(found))
 
 
 def _trim(folder, training):
     """Bring the logs to where the checkpoint stands."""
-    kept = [line for line in _lines(folder) if json.loads(line)["step"] <= training.step]
+    whole = lambda *name: [line for line in _lines(folder, *name) if line.endswith("}")]  # the last one may be cut short
+    kept = [line for line in whole() if json.loads(line)["step"] <= training.step]
     last = json.loads(kept[-1])["step"] if kept else 0
     write_atomically(folder / METRICS, "".join(line + "\n" for line in kept))
-    judged = [line for line in _lines(folder, CONFIDENCE) if json.loads(line)["step"] <= last]
+    judged = [line for line in whole(CONFIDENCE) if json.loads(line)["step"] <= last]
     write_atomically(folder / CONFIDENCE, "".join(line + "\n" for line in judged))
     if last < training.step:  # killed between checkpoint and log
         _keep_confidence(folder, training, last)

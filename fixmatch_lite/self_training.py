@@ -83,10 +83,10 @@ class SelfTraining:
         """The rounds as a pandas DataFrame, one row a round.
 
         Args:
-            x_test, y_test: if given, a column ``test_accuracy`` is added. Only for looking: the loop ran without.
+            x_test, y_test: if both are given, a column ``test_accuracy`` is added. Only for looking: the loop ran without.
 
         Returns:
-            Columns ``round, train_size, added, mask_rate, pseudo_label_accuracy`` (and ``test_accuracy``).
+            Indexed by ``round``, with the columns ``train_size, added, mask_rate, pseudo_label_accuracy`` (and ``test_accuracy``).
         """
         import pandas as pd
 
@@ -101,10 +101,9 @@ class SelfTraining:
 
 
 def self_train(classifier, x, y, u, *, tau=0.95, max_rounds=10, revise=False, u_true=None) -> SelfTraining:
-    r"""Train on the labels, keep the confident predictions on ``u`` as labels, train again, and so on.
+    """Train on the labels, keep the confident predictions on ``u`` as labels, train again, and so on.
 
-    Who is kept: $\text{mask}_b = \mathbb{1}(\max_c q_b(c) \ge \tau)$ with $q_b$ the classifier's probabilities
-    for ``u[b]``, FixMatch's rule (Sohn et al. 2020, equation 4).
+    Who is kept: those whose largest probability is at least ``tau``, FixMatch's rule (Sohn et al. 2020, equation 4).
 
     With ``revise=False`` a pseudo-label, once given, stays, and the result is that of scikit-learn's
     ``SelfTrainingClassifier(classifier, threshold=tau, max_iter=max_rounds)`` (which asks for > instead of >=,

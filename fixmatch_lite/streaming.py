@@ -63,16 +63,17 @@ class Pictures:
         cut = _threads().map(functools.partial(_read, side=self.side, seeds=(None,)), self.paths)
         return torch.stack([views[0] for views in cut]).to(self.device)
 
-    def views(self, seeds):
+    def views(self, seeds, flip=True):
         """Weak views that are on their way.
 
         Args:
             seeds: int64 ``(N, V)``, one for each of V views of each picture.
+            flip: whether every other view is mirrored.
 
         Returns:
             A function that waits for them: V tensors, uint8 ``(N, 3, side, side)``, on the device.
         """
-        coming = [_threads().submit(_read, path, self.side, row) for path, row in zip(self.paths, seeds.tolist())]
+        coming = [_threads().submit(_read, path, self.side, row, flip) for path, row in zip(self.paths, seeds.tolist())]
 
         def wait():
             made = torch.stack([future.result() for future in coming])
@@ -81,12 +82,12 @@ class Pictures:
         return wait
 
 
-def _read(path, side, seeds):
+def _read(path, side, seeds, flip=True):
     """Views of one picture, uint8 ``(V, 3, side, side)``: a random cut for every seed, the middle for None."""
     picture = open_picture(path, cover=2 * side)
     if isinstance(picture, Unreadable):
         raise FixMatchError(f"The image {path} cannot be read: {picture}. Replace it, or take it out of the folder.")
-    views = [middle(picture, side) if seed is None else _cut(picture, side, random.Random(seed)) for seed in seeds]
+    views = [middle(picture, side) if seed is None else _cut(picture, side, random.Random(seed), flip) for seed in seeds]
     return torch.from_numpy(np.stack([np.asarray(view) for view in views])).permute(0, 3, 1, 2)
 
 
@@ -98,7 +99,7 @@ def middle(picture, side, _=None):
     return picture.resize((side, side), Image.Resampling.BILINEAR, box=box, reducing_gap=2.0)
 
 
-def _cut(picture, side, draw, least=0.08):
+def _cut(picture, side, draw, flip=True, least=0.08):
     """A part of 8 to 100 % of the area, 3:4 to 4:3 in shape, brought to the side, and mirrored every other time; the
     weak view of the released ImageNet code."""
     width, height = picture.size
@@ -113,7 +114,7 @@ def _cut(picture, side, draw, least=0.08):
     left, top = draw.uniform(0, width - across), draw.uniform(0, height - down)
     view = picture.resize((side, side), Image.Resampling.BILINEAR, box=(left, top, left + across, top + down),
                           reducing_gap=2.0)
-    return view.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if draw.random() < 0.5 else view
+    return view.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flip and draw.random() < 0.5 else view
 
 
 class StreamedBatches(Batches):
@@ -150,10 +151,10 @@ class StreamedBatches(Batches):
     def _begin(self, views):
         recipe, data = self.recipe, self.data
         index, ids = self.labeled.next(recipe.batch_size), None
-        coming = [data.x[distributed.share(index)].views(distributed.share(self._seeds(len(index), 1)))]
+        coming = [data.x[distributed.share(index)].views(distributed.share(self._seeds(len(index), 1)), self.flip)]
         if views:
             ids = self.unlabeled.next(recipe.mu * recipe.batch_size)
-            coming.append(data.u[distributed.share(ids)].views(distributed.share(self._seeds(len(ids), views))))
+            coming.append(data.u[distributed.share(ids)].views(distributed.share(self._seeds(len(ids), views)), self.flip))
             ids = distributed.share(ids)
         return distributed.share(index), ids, coming[0], coming[-1]
 

@@ -89,14 +89,18 @@ def sentence(error):
 
 def stopped(out, recipe, began_as):
     """What to say after Ctrl-C: how far the run is kept, and the command that goes on with it."""
-    from . import runs
+    from . import distributed, runs
 
     try:
         kept = runs.load(out).metrics[-1].step
     except (ValueError, IndexError):
         kept = 0
     again = [word for word in began_as if word != "--resume"]
+    resume = ["--resume"] if (out / runs.RECIPE).exists() else []  # before that there is nothing to go on with
     if not any(word == "--out" or word.startswith("--out=") for word in again):
         again += ["--out", str(out)]
+    program = "fixmatch-lite"
+    if (processes := distributed.world_size()) > 1:
+        program = f"torchrun --nproc-per-node={processes} -m fixmatch_lite"
     return (f"Stopped; the run is kept up to step {kept:,} of {recipe.steps:,}. "
-            f"Go on with: fixmatch-lite {shlex.join([*again, '--resume'])}")
+            f"Go on with: {program} {shlex.join([*again, *resume])}")

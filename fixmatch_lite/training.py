@@ -74,6 +74,8 @@ class Training:
             lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=self.device.type == "cuda")
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
         self.step, self.seconds, self.last_metrics = 0, 0.0, None
+        if resume and checkpoint is None:
+            raise FixMatchError("To resume takes a checkpoint to go on from: give checkpoint=, the file of the run that stopped.")
         if resume:
             load_checkpoint(self, checkpoint)
         net = compiled(self.model, self.device, recipe.steps - self.step, compile)

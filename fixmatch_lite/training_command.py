@@ -23,6 +23,11 @@ def recipe_of(dataset, given, settings):
     the method too."""
     options = {}
     for name, value in map(setting, settings):
+        if name in ("dataset", "options"):
+            raise FixMatchError(f"--set cannot change {name}: " + ("the data set is the first word of the command." if name == "dataset"
+                                else "give each option of the method by its own name."))
+        if name in ("operations", "decays") and not isinstance(value, tuple):
+            value = (value,)
         (options if name in options_of(given["method"]) else given)[name] = value
     return recipe(dataset, **given, **({"options": options} if options else {}))
 
@@ -72,7 +77,8 @@ def run_training(recipe, out, places, *, labeled, labels, device, resume, quiet)
             for sentence in health(metrics):
                 say(sentence)
     except KeyboardInterrupt:
-        print("\n" + stopped(out, recipe, sys.argv[1:]), file=sys.stderr)
+        if first:
+            print("\n" + stopped(out, recipe, sys.argv[1:]), file=sys.stderr)
         raise typer.Exit(130) from None
     if first:
         print_result(summarize(out), out)

@@ -402,3 +402,27 @@ def test_every_example_in_the_help_is_understood():
         _, name, *words = shlex.split(line)
         commands()[name].make_context(name, words)  # raises where a word is not understood
         assert len(line) <= 78  # or it would be broken in two and could not be pasted
+
+
+@pytest.mark.parametrize("pair, says", [
+    ("dataset=svhn", "first word"), ("options=3", "its own name"), ("operations=5", "as a tuple"), ("nesterov=2", "True or False"),
+    ("decays=0.5", "schedule='steps' only"),
+])
+def test_settings_that_cannot_be_get_one_sentence(tmp_path, pair, says):
+    refused("train", "digits", "--set", pair, cwd=tmp_path, says=[says])
+
+
+def test_a_setting_may_be_a_list():
+    from fixmatch_lite.training_command import recipe_of
+
+    recipe = recipe_of("digits", {"method": "fixmatch"}, ["operations=Rotate", "schedule=steps", "decays=0.5,0.8", "flip=no"])
+    assert recipe.operations == ("Rotate",) and recipe.decays == (0.5, 0.8) and recipe.flip is False
+
+
+def test_before_anything_is_kept_there_is_nothing_to_go_on_with(tmp_path):
+    from fixmatch_lite.terminal import stopped
+
+    assert "--resume" not in stopped(tmp_path / "run", fm.recipe("digits"), ["train", "digits", "--resume"])
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "recipe.json").write_text("{")
+    assert "--resume" in stopped(tmp_path / "run", fm.recipe("digits"), ["train", "digits"])

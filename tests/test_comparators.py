@@ -14,6 +14,7 @@ import fixmatch_lite as fm
 from fixmatch_lite import cli, comparators
 from fixmatch_lite.captured import CapturedStep, may_capture
 from fixmatch_lite.methods import Consistency, make_method
+from fixmatch_lite.models import make_net
 from fixmatch_lite.recipes import METHODS, options_of
 
 NAMES = sorted(comparators.METHODS)
@@ -335,3 +336,8 @@ def test_a_recorded_step_is_the_step(digits, changes):
     assert torch.equal(*(t.generators["augment"].get_state() for t in (plain, recorded)))
     for name, value in state(plain).items():
         torch.testing.assert_close(value, state(recorded)[name], rtol=1e-2, atol=1e-3, msg=name)
+
+
+def test_remixmatchs_angle_comes_from_the_features_of_the_net_that_there_is():
+    heads = [make_method(short(method="remixmatch", labels=None, net=net), tiny_data()).head for net in ("wide_resnet", "resnet50")]
+    assert [head.in_features for head in heads] == [make_net(short(net="wide_resnet"), 3, 1).classifier.in_features, 2048]

@@ -118,3 +118,14 @@ def test_kept_foreign_pictures_count_as_wrong():
     assert last.mask_rate == 1 and 0 < last.pseudo_label_accuracy < 0.5 + 0.2  # half of the pile is foreign
     *_, plain = fm.fit(recipe, dataclasses.replace(data, u_true=torch.where(data.u_true == 5, -1, data.u_true)))
     assert plain.pseudo_label_accuracy > last.pseudo_label_accuracy and plain.loss == last.loss
+
+
+@pytest.mark.parametrize("labeled", [[99_999], [], [-1, 3], [3, 3], [1.7], ["3"], [True, False], torch.tensor([True, False])])
+def test_indices_that_cannot_be_are_refused(labeled):
+    with pytest.raises(fm.FixMatchError, match="do not fit this data set"):
+        fm.load_data("digits", labeled=labeled)
+
+
+def test_indices_may_come_as_an_array():
+    by_list, by_array = (fm.load_data("digits", labeled=kind([7, 3, 11])) for kind in (list, np.array))
+    assert by_list.labeled_indices == by_array.labeled_indices == (3, 7, 11)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -105,6 +106,26 @@ def test_test_pictures_are_not_trained_with(pets, tmp_path):
     (tmp_path / "l.csv").write_text("path,class\nall/00.png,right\nall/01.png,left\ntest/left/0.png,left\n")
     with pytest.raises(fm.FixMatchError, match="test/left/0.png is a test picture.*take out its line"):
         fm.load_data("folder", labels=None, root=pets, labels_from=tmp_path / "l.csv")
+
+
+@pytest.mark.parametrize("line, says", [
+    ("{here}/all/00.png,right", "on, without"), ("test/../all/00.png,right", "on, without"), ('"all/00.png,' + 140_000 * "x", "quote not closed"),
+])
+def test_a_picture_has_one_name_and_a_file_can_be_read(pets, tmp_path, line, says):
+    (tmp_path / "l.csv").write_text("path,class\n" + line.format(here=pets) + "\nall/01.png,left\n")
+    with pytest.raises(fm.FixMatchError, match=says):
+        read_labels(tmp_path / "l.csv", pets)
+
+
+def test_accuracy_of_a_class_without_test_pictures_is_a_dash(pets, tmp_path):
+    lines = ["path,class,split"] + [f"all/{k:02}.png,{['right', 'left', 'fox'][k % 3]},train" for k in range(9)]
+    lines += [f"all/{k}.png,{['right', 'left'][k % 2]},test" for k in range(20, 26)]
+    (tmp_path / "l.csv").write_text("\n".join(lines) + "\n")
+    code, out, err = program(*f"train folder --root {pets} --labels-from l.csv --steps 4 --eval-every 2 --batch-size 4 --mu 1 --device cpu "
+                             "--set width=1 --set depth=10 --out run".split(), cwd=tmp_path)
+    assert code == 0, err
+    code, out, err = program("evaluate", "run", "--device", "cpu", cwd=tmp_path)
+    assert code == 0 and re.search(r"fox +– +of 0", out) and re.search(r"all +[\d.]+% +of 6", out), out + err
 
 
 def test_a_class_without_test_pictures_is_told(pets, tmp_path, caplog):

@@ -160,3 +160,8 @@ def test_recorded_runs_come_with_the_module():
         last = json.loads((run.path / "metrics.jsonl").read_text().splitlines()[-1])["step"]
         assert last == run.recipe.steps if run.done else last < run.recipe.steps
     assert fm.runs.load(runs[0].name).recipe == runs[0].recipe
+
+
+def test_a_run_without_weights_says_so():
+    with pytest.raises(fm.FixMatchError, match="recorded without its weights"):
+        fm.runs.load("digits-40-flexmatch-seed0").model()

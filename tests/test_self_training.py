@@ -1,4 +1,4 @@
-"""The pseudo-label loop, against scikit-learn's and against what chapter 4 says of it; chapter 4's checkers."""
+"""The pseudo-label loop, against scikit-learn's and against what chapter 4 says of it."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.svm import SVC
 
-from fixmatch_lite import FixMatchError, exercises, study_hours
+from fixmatch_lite import FixMatchError, study_hours
 from fixmatch_lite.self_training import self_train
 
 
@@ -198,62 +198,3 @@ def test_bad_input_gets_one_sentence_with_what_to_do(change):
     with pytest.raises(FixMatchError, match="(choose|give|label|wrap) ") as caught:
         self_train(**arguments)
     assert "\n" not in str(caught.value)
-
-
-def said(capsys, name, answer, **options):
-    exercises.check(f"self_training.{name}", answer, **options)
-    return capsys.readouterr().out
-
-
-def right_answers():
-    split, low = study_hours.split(1, pass_mark=50), study_hours.split(1, pass_mark=30)
-    svm = SVC(kernel="linear").fit(low.x, low.y)
-    street = SVC(kernel="linear").fit(split.x, split.y).decision_function(split.u)
-    return {
-        "boundary": -svm.intercept_[0] / svm.coef_[0, 0],
-        "keep": lambda q, tau: (q.max(axis=1) >= tau, q.argmax(axis=1)),
-        "last_tau": calibrated_svm().fit(split.x, split.y).predict_proba(split.u).max(),
-        "inside": int(np.sum(np.abs(street) < 1)),
-        "unseen_grade": 0.5,
-        "surer_teacher": 4.3,
-    }
-
-
-WRONG = {
-    "boundary": [3.25, -3.509, 9.0, "left"],
-    "keep": [1, lambda q, tau: (q.max(axis=1) > tau, q.argmax(axis=1)), lambda q, tau: (q.argmax(axis=1), q.max(axis=1)),
-             lambda q, tau: (q >= tau, q.argmax(axis=1)), lambda q, tau: (q.max(axis=1) >= tau, q.argmin(axis=1)),
-             lambda q, tau: (q.max(axis=1) < tau, q.argmax(axis=1)), lambda q: q],
-    "last_tau": [0.95, 0.5, None],
-    "inside": [8, 12, "none"],
-    "unseen_grade": [0.25, 4, []],
-    "surer_teacher": [0.042, -4, 9, "much"],
-}
-
-
-@pytest.mark.parametrize("name", WRONG)
-def test_checkers_accept_the_right_answer(capsys, name):
-    assert said(capsys, name, right_answers()[name]).startswith("Right")
-
-
-@pytest.mark.parametrize("name, answer", [(name, wrong) for name in WRONG for wrong in WRONG[name]])
-def test_checkers_answer_a_wrong_answer_with_help(capsys, name, answer):
-    text = said(capsys, name, answer)
-    assert text.startswith("Not yet.") and len(text) > 40
-
-
-@pytest.mark.parametrize("name", WRONG)
-def test_every_checker_has_a_deeper_hint(capsys, name):
-    text = said(capsys, name, ..., hint=True)
-    assert "Not answered yet" in text and len(text.partition("Hint:")[2]) > 30
-
-
-def test_fast_speed_gives_pseudo_labels_twice_at_most(monkeypatch):
-    random = np.random.default_rng(0)
-    x, u = random.normal(size=(20, 2)), random.normal(size=(300, 2))
-    rounds = {}
-    for fast in ("", "1"):
-        monkeypatch.setenv("FIXMATCH_LITE_FAST", fast)
-        rounds[fast] = self_train(LogisticRegression(), x, (x[:, 0] > 0).astype(int), u, tau=0.9).rounds
-    assert len(rounds[""]) > len(rounds["1"]) == 3
-    assert all(np.array_equal(a.mask, b.mask) for a, b in zip(rounds["1"], rounds[""][:2]))

@@ -78,6 +78,25 @@ def test_weak_view_is_a_part_of_the_picture_in_the_usual_ranges():
     assert seen[:, :, 0].mean() == pytest.approx(99.5, abs=1) and seen[:, :, 1].mean() == pytest.approx(79.5, abs=1)
 
 
+def test_a_view_is_mirrored_every_other_time_or_never(imagenet):
+    data = load(imagenet)
+    seeds = torch.arange(60).view(30, 2)
+    turned = []
+    for with_mirror, without in zip(data.u.views(seeds)(), data.u.views(seeds, flip=False)()):
+        for a, b in zip(with_mirror, without):
+            assert torch.equal(a, b) or torch.equal(a, b.flip(2))
+            turned.append(not torch.equal(a, b))
+    assert 0.3 < np.mean(turned) < 0.7
+
+
+def test_no_flip_reaches_the_pictures(imagenet, monkeypatch):
+    asked = []
+    plain = Pictures.views
+    monkeypatch.setattr(Pictures, "views", lambda self, seeds, flip=True: asked.append(flip) or plain(self, seeds, flip))
+    next(fm.fit(small(flip=False, steps=2), load(imagenet), device="cpu"))
+    assert asked and not any(asked)
+
+
 def test_T33_resumed_run_over_streamed_pictures_is_the_same(imagenet, tmp_path):
     data, path = load(imagenet), tmp_path / "c"
     whole = fm.fit(small(), data, device="cpu")

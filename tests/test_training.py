@@ -321,7 +321,8 @@ def test_breaking_off_trains_no_further(digits):
     ({"tau": float("nan")}, "tau"), ({"mu": 0}, "mu = 0 is not possible"), ({"mu": 1.5}, "whole number"),
     ({"steps": 0}, "steps"), ({"lr": -1}, "lr"), ({"method": "fixmatsch"}, "one of fixmatch"),
     ({"depth": 12}, "6 n \\+ 4"), ({"augment": "kek"}, "one of fixmatch, paper, usb"),
-    ({"operations": ("Spin",)}, "one of AutoContrast"), ({"taus": 0.9}, "has no 'taus'"),
+    ({"operations": ("Spin",)}, "as a tuple, of AutoContrast"), ({"operations": "Rotate"}, "as a tuple"), ({"operations": 5}, "as a tuple"),
+    ({"decays": 0.5, "schedule": "steps"}, "rising shares"), ({"flip": "no"}, "True, False or None"), ({"nesterov": "no"}, "True or False"), ({"taus": 0.9}, "has no 'taus'"),
     ({"momentum": 0.0}, "nesterov"), ({"labels": True}, "labels"),
 ])
 def test_recipes_that_cannot_be(changes, message):

@@ -139,7 +139,7 @@ class ReMixMatch(nn.Module):
         self.align = None if recipe.alignment is False else DistributionAlignment(data.num_classes)
         square = data.x.shape[2] == data.x.shape[3]
         self.turns = (0, 1, 2, 3) if square else (0, 2)  # quarters of a circle
-        features = 16 * recipe.width * 2 ** (recipe.groups - 1)
+        features = 2048 if recipe.net == "resnet50" else 16 * recipe.width * 2 ** (recipe.groups - 1)
         self.head = nn.Linear(features, len(self.turns))
         # A stream of its own, far from those of `make_generators`: the net's weights do not depend on the method.
         nn.init.xavier_normal_(self.head.weight, generator=torch.Generator().manual_seed(2**40 + recipe.seed))

@@ -14,7 +14,7 @@ def check(name: str, answer=..., *, hint: bool = False) -> None:
     """Check an answer and print what comes of it.
 
     Args:
-        name: chapter and exercise, for instance ``"study_hours.slope"``.
+        name: chapter and exercise, for instance ``"study_hours.longer"``.
         answer: the reader's answer; the three dots of the notebook's stub count as not answered.
         hint: also print the deeper hint.
 
