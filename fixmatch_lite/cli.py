@@ -74,7 +74,8 @@ def train(
                                            "--flip/--no-flip")] = None,
     method: Annotated[str, option("fixmatch, supervised (the labeled images alone), pi_model, mean_teacher, "
                                   "pseudo_label, self_training, mixmatch, uda, remixmatch, flexmatch, freematch, "
-                                  "softmatch or mistaken (fixmatch).", METHOD)] = "fixmatch",
+                                  "softmatch or mistaken; some bring a mu, tau, lambda-u or lr of their own (fixmatch).",
+                                  METHOD)] = "fixmatch",
     augment: Annotated[Optional[str], option("Strong view: fixmatch, paper, usb, imagenet, ctaugment, autoaugment, "
                                              "one_draw, cutout or none (fixmatch).", METHOD)] = None,
     alignment: Annotated[Optional[bool], option("Align pseudo-labels to the class shares of the labels (what the "
@@ -84,10 +85,10 @@ def train(
     steps: Annotated[Optional[int], option("Updates of the net (1,048,576; digits 1,000, imagenet 75,000, folder 20,000).",
                                            METHOD)] = None,
     batch_size: Annotated[Optional[int], option("Labeled images a step (64; digits 32, imagenet 1,024).", METHOD)] = None,
-    mu: Annotated[Optional[int], option("Unlabeled images for every labeled one, unless the method has its own (7; imagenet 5).", METHOD)] = None,
-    tau: Annotated[Optional[float], option("Confidence that a pseudo-label needs, unless the method has its own (0.95; imagenet 0.7).", METHOD)] = None,
-    lambda_u: Annotated[Optional[float], option("Weight of the unsupervised loss, unless the method has its own (1.0; imagenet 10.0).", METHOD)] = None,
-    lr: Annotated[Optional[float], option("Learning rate at the start, on digits unless the method has its own (0.03; digits 0.2, imagenet 0.4).", METHOD)] = None,
+    mu: Annotated[Optional[int], option("Unlabeled images for every labeled one (7; imagenet 5).", METHOD)] = None,
+    tau: Annotated[Optional[float], option("Confidence that a pseudo-label needs (0.95; imagenet 0.7).", METHOD)] = None,
+    lambda_u: Annotated[Optional[float], option("Weight of the unsupervised loss (1.0; imagenet 10.0).", METHOD)] = None,
+    lr: Annotated[Optional[float], option("Learning rate at the start (0.03; digits 0.2, imagenet 0.4).", METHOD)] = None,
     set_: Annotated[Optional[list[str]], option("Any other value of the recipe, or option of the method, as NAME=VALUE "
                                                 "(may be given again).", METHOD, "--set")] = None,
     seed: Annotated[int, option("Decides weights, batches, augmentation and the labeled set (0).")] = 0,
@@ -128,8 +129,6 @@ def evaluate(
 
     recorded = fm.runs.load(run)
     recipe, weights, source = recorded.recipe, recorded.path / fm.runs.WEIGHTS, recorded.path / SOURCE
-    if not recorded.done and not recorded.failed and not recorded.stopped:
-        raise fm.FixMatchError(f"The run in {run} is not finished: go on with the command that began it and --resume.")
     device = fm.choose_device(device)
     model = recorded.model().to(device)
     found = json.loads(source.read_text()) if source.exists() else {}

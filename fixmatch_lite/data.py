@@ -59,8 +59,8 @@ class SemiSupervisedData:
 
     @cached_property
     def labeled_hash(self):
-        """16 hexadecimal digits of a SHA-256, by which runs name a labeled set. They are those of the labeled indices, and of your
-        own pictures' pixels and classes, too, since the same numbers may stand for others tomorrow."""
+        """16 hexadecimal digits of a SHA-256, by which runs name a labeled set. They are those of the labeled
+        indices, and of your own pictures' pixels and classes, too, since the same numbers may stand for others tomorrow."""
         return labeled_hash(self.labeled_indices, (self.y, self.x) if self.name == "folder" else ())
 
     def to(self, device):
@@ -242,8 +242,7 @@ def load_data(name, labels=40, seed=0, root=None, *, labeled=None, split=None, i
 def _labeled_indices(found, labels, seed, labeled, split):
     if labeled is not None:
         given = isinstance(labeled, (str, Path))
-        return read_labeled(labeled, len(found.images)) if given else check_labeled(
-            getattr(labeled, "tolist", lambda: labeled)(), len(found.images))
+        return (read_labeled if given else check_labeled)(labeled, len(found.images))
     if labels is None:
         return tuple(range(len(found.images)))
     if found.folds and labels == len(found.folds[0]):

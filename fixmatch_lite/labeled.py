@@ -95,7 +95,7 @@ def read_labeled(path, size):
     """Read labeled indices from a JSON file: a list, or what `SemiSupervisedData.save_labeled` wrote."""
     try:
         content = json.loads(Path(path).read_text())
-        indices = content["indices"] if isinstance(content, dict) else content
+        indices = list(content["indices"] if isinstance(content, dict) else content)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FixMatchError(f"The file of labeled indices {path} cannot be read ({error}); give a JSON list of "
                             "whole numbers.") from None
@@ -103,13 +103,13 @@ def read_labeled(path, size):
 
 
 def check_labeled(indices, size, told="The labeled indices"):
-    """Sorted indices, a tuple of ints.
+    """The labeled ``indices``, a sequence, array or tensor, sorted: a tuple of ints.
 
     Raises:
         FixMatchError: there are none, one is no whole number from 0 to ``size`` - 1, or one stands there twice.
     """
-    indices = list(indices)
-    wrong = [i for i in indices if isinstance(i, (bool, np.bool_)) or not isinstance(i, numbers.Integral) or not 0 <= i < size]
+    indices = indices.tolist() if hasattr(indices, "tolist") else list(indices)
+    wrong = [i for i in indices if isinstance(i, bool) or not isinstance(i, numbers.Integral) or not 0 <= i < size]
     if not indices or wrong or len(set(indices)) < len(indices):
         problem = "it is empty or names an image twice"
         if wrong:

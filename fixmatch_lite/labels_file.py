@@ -31,18 +31,19 @@ def read_labels(csv_file, root):
         raise FixMatchError(f"{csv_file} cannot be read ({reason}): give a CSV file with the columns path and "
                             "class.") from None
     first = text.splitlines()[0] if text.strip() else ""
-    rows = _rows(csv_file, csv.reader(io.StringIO(text), delimiter=max(",;\t", key=first.count)))
-    header = [name.strip().lower() for name in next(rows, (1, []))[1]]
+    reader = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=first.count))
+    rows = _whole(reader, csv_file)
+    header = [name.strip().lower() for name in next(rows, [])]
     column = lambda names: next((header.index(name) for name in names if name in header), None)
     path_at, class_at, split_at = column(PATH), column(CLASS), column(SPLIT)
     if path_at is None or class_at is None:
         raise FixMatchError(f"The first line of {csv_file} must name the columns path and class; it is "
                             f"{first[:60]!r}.")
     parts = {"train": {}, "test": {}}
-    for line, row in rows:
+    for row in rows:
         if not any(cell.strip() for cell in row):
             continue
-        where = f"Line {line} of {csv_file}"
+        where = f"Line {reader.line_num} of {csv_file}"
         cells = [row[k].strip() if k is not None and k < len(row) else "" for k in (path_at, class_at, split_at)]
         path, kind, split = Path(root) / cells[0], cells[1], cells[2].lower() or "train"
         if not cells[0] or not kind:
@@ -64,11 +65,10 @@ def read_labels(csv_file, root):
     return dict(sorted(parts["train"].items())), dict(sorted(parts["test"].items()))
 
 
-def _rows(csv_file, reader):
-    """The number of each line and its cells."""
+def _whole(reader, csv_file):
+    """The rows of a CSV reader, with a sentence for what it cannot read."""
     try:
-        for row in reader:
-            yield reader.line_num, row
+        yield from reader
     except csv.Error as error:
         raise FixMatchError(f"{csv_file} cannot be read after line {reader.line_num} ({error}): is a quote not closed?") from None
 

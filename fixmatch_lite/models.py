@@ -171,6 +171,11 @@ def make_net(recipe, num_classes, channels, generator=None):
                       bn_momentum=recipe.bn_momentum, dead=recipe.net == "wide_resnet_dead", generator=generator)
 
 
+def features_of(recipe):
+    """How many numbers the net that ``recipe.net`` names hands to its last layer."""
+    return 2048 if recipe.net == "resnet50" else 16 * recipe.width * 2 ** (recipe.groups - 1)
+
+
 class MovingAverage(AveragedModel):
     """A net that follows another: weights averaged, batch-norm statistics shared with it, so always the live ones.
 

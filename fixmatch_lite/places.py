@@ -53,10 +53,15 @@ def setting(text):
     if not equals or not name.strip():
         raise FixMatchError(f"--set takes name=value, not {text!r}: write for instance --set ema_decay=0.99.")
     if "," in value:
-        return name.strip(), tuple(setting(f"{name}={part}")[1] for part in value.split(","))
+        return name.strip(), tuple(map(_read, value.split(",")))
+    return name.strip(), _read(value)
+
+
+def _read(value):
+    """A word as what it looks like: yes or no, nothing, a number, or itself."""
     words = {"true": True, "false": False, "yes": True, "no": False, "none": None}
     for read in (lambda v: words[v.lower()], int, float, str):
         try:
-            return name.strip(), read(value.strip())
+            return read(value.strip())
         except (KeyError, ValueError):
             pass

@@ -36,14 +36,12 @@ def classifier(run):
     """The classifier of a finished run, its image shape ``(C, H, W)`` and class names.
 
     Raises:
-        FixMatchError: the run is not finished, or was recorded before these were.
+        FixMatchError: the run is not finished, has no weights, or was recorded before these were.
     """
     shape, names = run.provenance.get("image_shape"), run.provenance.get("class_names")
     if shape is None or names is None:
         raise FixMatchError(f"The run {run.name} does not say what its images and classes were: it is of an older "
                             "version, train it again.")
-    if not run.done:
-        raise FixMatchError(f"The run {run.name} is not finished: go on with the command that began it and --resume.")
     return Classifier(run.model()).eval(), tuple(shape), tuple(names)
 
 

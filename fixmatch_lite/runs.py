@@ -67,8 +67,10 @@ class Run:
 
     def model(self):
         """The net with the recorded weights (the moving average), in evaluation mode, on the CPU."""
-        if (self.done or self.failed or self.stopped) and not (self.path / WEIGHTS).exists():
-            raise FixMatchError(f"{self.name} is recorded without its weights; fm.runs.table() tells which runs have them.")
+        if not (self.path / WEIGHTS).exists():
+            why = ("recorded without its weights; fm.runs.table() tells which runs have them." if self.done or self.failed
+                   or self.stopped else "not finished: go on with the command that began it and --resume.")
+            raise FixMatchError(f"The run {self.name} is {why}")
         tensors, state = read_checkpoint(self.path / WEIGHTS)
         model = make_net(self.recipe, state["num_classes"], state["channels"])
         model.load_state_dict(tensors)
@@ -128,18 +130,16 @@ def _may_resume(folder, resume, recipe, data):
 
 def _keep_confidence(folder, training, before):
     """Add the histogram of this evaluation if the run has come to one of the moments for it."""
-    if is_moment(training.step, before, training.recipe.steps):
-        if (found := histogram(training)) is not None:
-            append_line(folder / CONFIDENCE, _as_line(found))
+    if is_moment(training.step, before, training.recipe.steps) and (found := histogram(training)) is not None:
+        append_line(folder / CONFIDENCE, _as_line(found))
 
 
 def _trim(folder, training):
     """Bring the logs to where the checkpoint stands."""
-    whole = lambda *name: [line for line in _lines(folder, *name) if line.endswith("}")]  # the last one may be cut short
-    kept = [line for line in whole() if json.loads(line)["step"] <= training.step]
+    kept = [line for line in _lines(folder) if json.loads(line)["step"] <= training.step]
     last = json.loads(kept[-1])["step"] if kept else 0
     write_atomically(folder / METRICS, "".join(line + "\n" for line in kept))
-    judged = [line for line in whole(CONFIDENCE) if json.loads(line)["step"] <= last]
+    judged = [line for line in _lines(folder, CONFIDENCE) if json.loads(line)["step"] <= last]
     write_atomically(folder / CONFIDENCE, "".join(line + "\n" for line in judged))
     if last < training.step:  # killed between checkpoint and log
         _keep_confidence(folder, training, last)
@@ -179,7 +179,8 @@ def _description(training, data):
 
 def _lines(folder, name=METRICS):
     path = Path(folder) / name
-    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return text[:text.rfind("\n") + 1].splitlines()  # what was being written when the run was killed is no line
 
 
 def load(path):
@@ -241,8 +242,7 @@ def compare(runs):
 
 
 def table(folder=None, prefix=""):
-    """All runs of `list_runs` as a pandas table, one row a run: what was trained, on what, what it came to (the accuracy as
-    by `summarize`), and why, where it broke off or was stopped."""
+    """All runs of `list_runs` as a pandas table, one row a run: what came of it by `summarize`, or why it broke off."""
     import pandas
 
     rows = []

@@ -23,9 +23,10 @@ def recipe_of(dataset, given, settings):
     the method too."""
     options = {}
     for name, value in map(setting, settings):
-        if name in ("dataset", "options"):
-            raise FixMatchError(f"--set cannot change {name}: " + ("the data set is the first word of the command." if name == "dataset"
-                                else "give each option of the method by its own name."))
+        if name == "dataset":
+            raise FixMatchError("--set cannot change the data set: it is the first word of the command.")
+        if name == "options":
+            raise FixMatchError("--set cannot change all options at once: give each by its own name.")
         if name in ("operations", "decays") and not isinstance(value, tuple):
             value = (value,)
         (options if name in options_of(given["method"]) else given)[name] = value

@@ -426,3 +426,13 @@ def test_before_anything_is_kept_there_is_nothing_to_go_on_with(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "recipe.json").write_text("{")
     assert "--resume" in stopped(tmp_path / "run", fm.recipe("digits"), ["train", "digits"])
+
+
+def test_a_log_whose_last_line_was_cut_short_is_read_and_gone_on_with(unfinished):
+    cwd, words = unfinished
+    with open(cwd / "run" / fm.runs.METRICS, "a") as log:
+        log.write('{"step": 4, "test_acc')
+    assert [metrics.step for metrics in fm.runs.load(cwd / "run").metrics] == [2]
+    code, out, err = program(*words, cwd=cwd)
+    assert code == 0, err
+    assert [metrics.step for metrics in fm.runs.load(cwd / "run").metrics] == [2, 4]

@@ -66,7 +66,8 @@ def test_labeled_indices_travel_in_a_file(tmp_path):
 
 
 @pytest.mark.parametrize("content, message", [
-    ("[1, 2", "cannot be read"), ("{}", "cannot be read"), ("[]", "empty or names an image twice"),
+    ("[1, 2", "cannot be read"), ("{}", "cannot be read"), ("[]", "empty or names an image twice"), ("5", "cannot be read"),
+    ("[1.7]", "no whole number"), ('["3"]', "no whole number"), ("[[1]]", "no whole number"),
     ("[1, 1]", "names an image twice"), ("[1, 1297]", "index 1297 is outside 0 … 1296"), ("[-1]", "outside"),
 ])
 def test_files_of_indices_that_cannot_be(tmp_path, content, message):

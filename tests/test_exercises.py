@@ -202,10 +202,10 @@ STUDY_HOURS = {
     "worst_miss": ([16.93, 17], [(8.82, "mean error"), (11.89, "furthest above"), (-11.89, "furthest above"), (5, "eight test students")]),
     "hours_for_17": ([2.113], [(191.65, "solve for x"), (0.785, "Mind the sign"), (5, "intercept_")]),
     "refit": ([refit, lambda *a: (refit(*a)[0], refit(*a)[1][0])],
-              [(lambda *a: refit(*a)[::-1], "wrong order"), (lambda *a: refit(*a, lifted=False), "bonus added"),
+              [(3, "without parentheses"), (lambda: 0, "not of the kind"), (lambda *a: (1.0, 2.0, 3.0), "two numbers"), (lambda *a: refit(*a)[::-1], "wrong order"), (lambda *a: refit(*a, lifted=False), "bonus added"),
                (lambda *a: (1.0,), "two numbers"), (lambda *a: (1.0, 2.0), "another one")]),
-    "whom_to_ask": ([[1.5, 2.5, 2.5, 8.9, 9.2]], [([1.5, 2.5], "Five hours"), ([1.5] * 5, "more often"), ([4.5, 5.1, 5.5, 5.9, 6.9], "ruler")]),
-    "enough_labels": ([9], [(7, "is still above"), (10, "fewer labels already"), (2, "from 3 to 17"), (9.5, "whole number")]),
+    "whom_to_ask": ([[1.5, 2.5, 2.5, 8.9, 9.2]], [([1.5, 2.5], "Five hours"), ([1.5] * 5, "more often"), ([1.5, 2.5, 2.7, 8.9, 9.2], "is possible"), ([1.1, 2.5, 2.5, 8.9, 9.2], "more often"), ([4.5, 5.1, 5.5, 5.9, 6.9], "ruler")]),
+    "enough_labels": ([9], [(7, "is still above"), (8, "is still above"), (99, "from 3 to 17"), (10, "fewer labels already"), (2, "from 3 to 17"), (9.5, "whole number")]),
 }
 
 
@@ -214,14 +214,16 @@ def keep(q, tau, equal=True):
 
 
 SELF_TRAINING = {
-    "boundary": ([3.509], [(3.25, "halfway"), (-3.509, "The sign"), (5, "split(seed=1")]),
-    "keep": ([keep], [(lambda *a: keep(*a, equal=False), ">="), (lambda q, tau: (keep(q, tau)[0] * 1, keep(q, tau)[1]), "boolean"),
+    "boundary": ([3.509], [(3.25, "halfway"), (-3.509, "The sign"), (5, "split(seed=1"), (9.0, "split(seed=1")]),
+    "keep": ([keep], [(1, "without parentheses"), (lambda q: q, "not of the kind"), (lambda *a: keep(*a)[::-1], "boolean"),
+                      (lambda q, tau: (keep(q, tau)[0], q.argmin(axis=1)), "number of the column"),
+                      (lambda *a: keep(*a, equal=False), ">="), (lambda q, tau: (keep(q, tau)[0] * 1, keep(q, tau)[1]), "boolean"),
                       (lambda q, tau: (keep(q, tau)[0], 0 * keep(q, tau)[1]), "number of the column"), (lambda q, tau: (q >= tau, q), "one entry"),
                       (lambda q, tau: (~keep(q, tau)[0], keep(q, tau)[1]), "largest probability of each row")]),
-    "last_tau": ([0.8726], [(0.95, "nobody is kept"), (0.8, "still be larger")]),
-    "inside": ([4], [(8, "outside the street"), (5, "between -1 and +1")]),
-    "unseen_grade": ([0.25], [(0.75, "does not occur"), (2, "does not occur"), (0.5, "which of the three")]),
-    "surer_teacher": ([4.2], [(0.042, "In points"), (4.6, "with C = 10"), (9, "it is less"), (1, "it is more")]),
+    "last_tau": ([0.8726], [(0.95, "nobody is kept"), (0.8, "still be larger"), (0.5, "still be larger")]),
+    "inside": ([4], [(8, "outside the street"), (5, "between -1 and +1"), (12, "between -1 and +1")]),
+    "unseen_grade": ([0.25], [(0.75, "does not occur"), (2, "does not occur"), (0.5, "which of the three"), (4, "which of the three")]),
+    "surer_teacher": ([4.2], [(0.042, "In points"), (4.6, "with C = 10"), (9, "it is less"), (1, "it is more"), (-4, "it is more")]),
 }
 
 # -------------------------------------------------------------------------------- chapters 3, 5 and 6, answer by answer
@@ -497,7 +499,8 @@ FAST = {
 
 RIGHT = {"fixmatch": RIGHT, "recipe": RIGHT_5}
 TEMPTING = {"fixmatch": TEMPTING, "recipe": TEMPTING_5}
-for chapter, given in {"study_hours": STUDY_HOURS, "self_training": SELF_TRAINING, "confidence": CONFIDENCE, "assumptions": ASSUMPTIONS, "teacher": TEACHER, "targets": TARGETS,
+for chapter, given in {"study_hours": STUDY_HOURS, "self_training": SELF_TRAINING, "confidence": CONFIDENCE,
+                       "assumptions": ASSUMPTIONS, "teacher": TEACHER, "targets": TARGETS,
                        "augmentation": AUGMENTATION, "consistency": CONSISTENCY, "two_knobs": TWO_KNOBS, "results": RESULTS,
                        "draws": DRAWS, "successors": SUCCESSORS, "pile": PILE, "own": OWN, "fast": FAST}.items():
     RIGHT[chapter] = {name: right for name, (right, _) in given.items()}

@@ -198,3 +198,14 @@ def test_bad_input_gets_one_sentence_with_what_to_do(change):
     with pytest.raises(FixMatchError, match="(choose|give|label|wrap) ") as caught:
         self_train(**arguments)
     assert "\n" not in str(caught.value)
+
+
+def test_fast_speed_gives_pseudo_labels_twice_at_most(monkeypatch):
+    random = np.random.default_rng(0)
+    x, u = random.normal(size=(20, 2)), random.normal(size=(300, 2))
+    rounds = {}
+    for fast in ("", "1"):
+        monkeypatch.setenv("FIXMATCH_LITE_FAST", fast)
+        rounds[fast] = self_train(LogisticRegression(), x, (x[:, 0] > 0).astype(int), u, tau=0.9).rounds
+    assert len(rounds[""]) > len(rounds["1"]) == 3
+    assert all(np.array_equal(a.mask, b.mask) for a, b in zip(rounds["1"], rounds[""][:2]))

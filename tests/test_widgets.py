@@ -1114,20 +1114,26 @@ def test_playground_backpropagation_agrees_with_finite_differences(show):
     assert worst < 1e-3
 
 
+TRAINED = """const trained = (Learner, method, points, labels, seed) => {
+        const l = new Learner(method, points, labels, { tau: 0.9, mu: 7, strength: 1, lambda_u: 1 }, seed);
+        while (l.step < 600) l.train();
+        return l.judge().accuracy;
+      };"""
+
+
 @pytest.mark.browser
 def test_playground_tells_the_truth_over_seeds(show):
     """FixMatch gains on two moons and loses where the groups mislead, in the median over seeds never used in tuning."""
     page = show(widgets.Playground(), height=200)
     page.set_default_timeout(120_000)
     median = page.evaluate(CORE, [base.bundle("playground_core"), """({ makePoints, chooseLabeled, Learner, METHODS }) => {
+      """ + TRAINED + """
       const all = {};
       for (const shape of ["moons", "split"]) all[shape] = METHODS.map((method) => {
         const scores = [];
         for (let seed = 100; seed < 111; seed++) {
           const points = makePoints(shape, 200, seed);
-          const l = new Learner(method, points, chooseLabeled(points, 6, seed), { tau: 0.9, mu: 7, strength: 1, lambda_u: 1 }, seed);
-          while (l.step < 600) l.train();
-          scores.push(l.judge().accuracy);
+          scores.push(trained(Learner, method, points, chooseLabeled(points, 6, seed), seed));
         }
         return scores.sort((a, b) => a - b)[5];
       });
@@ -1142,22 +1148,21 @@ def test_playground_what_one_spoiled_label_costs_is_what_the_first_page_says(sho
     """Twenty draws of two moons, each of the six labels turned: the median loss of accuracy, in points."""
     page = show(widgets.Playground(), height=200)
     page.set_default_timeout(300_000)
-    lost = page.evaluate(CORE, [base.bundle("playground_core"), """({ makePoints, chooseLabeled, Learner, METHODS }) =>
-      METHODS.map((method) => {
+    lost = page.evaluate(CORE, [base.bundle("playground_core"), """({ makePoints, chooseLabeled, Learner, METHODS }) => {
+      """ + TRAINED + """
+      return METHODS.map((method) => {
         const losses = [];
         for (let seed = 100; seed < 120; seed++) {
           const points = makePoints("moons", 200, seed), labeled = chooseLabeled(points, 6, seed);
-          const trained = (labels) => {
-            const l = new Learner(method, points, labels, { tau: 0.9, mu: 7, strength: 1, lambda_u: 1 }, seed);
-            while (l.step < 600) l.train();
-            return l.judge().accuracy;
-          };
-          const whole = trained(labeled);
-          for (let wrong = 0; wrong < 6; wrong++)
-            losses.push(100 * (whole - trained(labeled.map((p, i) => (i === wrong ? { ...p, y: 1 - p.y } : p)))));
+          const whole = trained(Learner, method, points, labeled, seed);
+          for (let wrong = 0; wrong < 6; wrong++) {
+            const spoiled = labeled.map((p, i) => (i === wrong ? { ...p, y: 1 - p.y } : p));
+            losses.push(100 * (whole - trained(Learner, method, points, spoiled, seed)));
+          }
         }
         return losses.sort((a, b) => a - b)[60];
-      })"""])
+      });
+    }"""])
     told = re.search(r"they lost\s+(\d+), (\d+) and (\d+) points", (FOLDER.parents[1] / "book/index.md").read_text(encoding="utf-8"))
     assert lost == pytest.approx([int(points) for points in told.groups()], abs=0.6)
     assert lost[2] == max(lost)
