@@ -256,7 +256,7 @@ def main():
             row["share_of_peak"] = work / row["seconds_a_step"] / best
             print(f"{row['way']}: {work / row['seconds_a_step']:.0f} GFLOP/s, {row['share_of_peak']:.0%} of that")
     found = json.dumps({
-        "benchmark": "step", "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "benchmark": "step", "device": fm.devices.device_name(device),
         "threads": torch.get_num_threads(), "torch": torch.__version__, "gflop_a_joint_step": work,
         "peak_gflop_a_second": best, "rows": rows})
     print(found)

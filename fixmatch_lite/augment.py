@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from .errors import FixMatchError
-from .operations import GRAY, MORE, OPERATIONS, apply, apply_each, check_operation, cover
+from .operations import GRAY, OPERATIONS, apply, apply_each, check_operations, cover
 
 
 def _uniform(n, generator, device):
@@ -78,6 +78,7 @@ class Preset:
     fill: int = GRAY
     operations: tuple = OPERATIONS
     cutout: bool = True
+    possible = property(lambda self: tuple(sorted({*OPERATIONS, "Invert", *self.operations})))  # whose strength it knows
 
 
 _ENHANCE = ("Brightness", "Color", "Contrast", "Sharpness")
@@ -156,7 +157,7 @@ class RandAugment:
         preset: "fixmatch" (the authors' code, the default), "paper" (the printed table), "usb" or "imagenet".
         num_ops, probability: change the preset's number of operations an image and their probability.
         fill: gray level of uncovered pixels; None takes the preset's.
-        operations: names to choose from; the preset's unless given.
+        operations: names to choose from, of those that the preset knows a strength for; the preset's unless given.
 
     Calling it with uint8 ``(N, C, H, W)`` and a generator returns a new batch of the same shape. Source: Cubuk et
     al. 2020; FixMatch's released code. Taught in: chapter 7.
@@ -169,9 +170,7 @@ class RandAugment:
         self.num_ops = self.preset.num_ops if num_ops is None else num_ops
         self.probability = self.preset.probability if probability is None else probability
         self.fill = self.preset.fill if fill is None else fill
-        self.operations = tuple(operations or self.preset.operations)
-        for name in self.operations:
-            check_operation(name)
+        self.operations = check_operations(operations or self.preset.operations, self.preset.possible)
 
     def draw(self, n, side, *, generator=None, device="cpu"):
         """One layer's draws: the operation's number (-1: none) and its magnitude, each ``(n,)``."""

@@ -169,9 +169,9 @@ def label(
     check_file(out, force)
     labeled, unread = label_folder(fm.runs.load(run), root, out, device=device)
     if unread:
-        print(f"{len(unread)} pictures cannot be read and have no class, {unread[0][0]} for one ({unread[0][1]}).",
+        print(f"Left out, since they cannot be read: {len(unread)}, {unread[0][0]} for one ({unread[0][1]}).",
               file=sys.stderr)
-    print(f"{labeled:,} pictures labeled: {out}")
+    print(f"Pictures labeled: {labeled:,}, in {out}")
 
 
 @app.command(no_args_is_help=True, epilog="Example:\n\nfixmatch-lite export runs/pets --out pets.onnx")

@@ -48,6 +48,7 @@ class SemiSupervisedData:
     class_names: tuple
     labeled_indices: tuple
     flip: bool = True  # whether a mirrored picture still shows its class
+    drawn: tuple | None = None  # seed and split that drew the labeled set; None where it was named, or is everything
 
     @property
     def num_classes(self):
@@ -224,7 +225,7 @@ def load_data(name, labels=40, seed=0, root=None, *, labeled=None, split=None, i
         found = loaders[name](root)
     else:
         found = _imagenet(root, image_size) if name == "imagenet" else _folder(root, image_size, labels_from)
-    indices = _labeled_indices(found, labels, seed, labeled, split)
+    indices, saved = _labeled_indices(name, found, labels, seed, labeled, split)
     pool = found.images if found.pool is None else found.pool
     others = torch.full((len(pool) - len(found.images),), len(found.class_names) if found.foreign else -1)
     u_true = torch.cat([found.targets, others])
@@ -233,18 +234,25 @@ def load_data(name, labels=40, seed=0, root=None, *, labeled=None, split=None, i
     # With every image labeled a view will do: a second copy of a large folder may not fit.
     chosen = slice(None) if indices == tuple(range(len(found.images))) else torch.tensor(indices)
     flip = not name.startswith(("digits", "svhn")) if flip is None else flip
-    return SemiSupervisedData(
+    data = SemiSupervisedData(
         name=name, x=found.images[chosen], y=found.targets[chosen], u=pool,
         u_true=u_true, x_test=found.x_test, y_test=found.y_test,
-        class_names=tuple(found.class_names), labeled_indices=indices, flip=flip)
+        class_names=tuple(found.class_names), labeled_indices=indices, flip=flip,
+        drawn=(seed, split) if labeled is None and labels is not None else None)
+    if saved not in (None, data.labeled_hash):
+        raise FixMatchError(f"The labeled set in {labeled} is not the one that was saved (hash {saved}, now "
+                            f"{data.labeled_hash}): the file or the pictures have changed; save it again.")
+    return data
 
 
-def _labeled_indices(found, labels, seed, labeled, split):
+def _labeled_indices(name, found, labels, seed, labeled, split):
+    """The labeled indices, and the hash that a saved file says they have."""
+    if isinstance(labeled, (str, Path)):
+        return read_labeled(labeled, len(found.images), name)
     if labeled is not None:
-        given = isinstance(labeled, (str, Path))
-        return (read_labeled if given else check_labeled)(labeled, len(found.images))
+        return check_labeled(labeled, len(found.images)), None
     if labels is None:
-        return tuple(range(len(found.images)))
+        return tuple(range(len(found.images))), None
     if found.folds and labels == len(found.folds[0]):
-        return tuple(sorted(found.folds[seed]))
-    return draw_labeled(found.targets, labels, seed, found.class_names, split)
+        return tuple(sorted(found.folds[seed])), None
+    return draw_labeled(found.targets, labels, seed, found.class_names, split), None

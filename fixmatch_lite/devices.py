@@ -27,6 +27,11 @@ def choose_device(name=None):
                             "device out.") from None
 
 
+def device_name(device):
+    """What a device is called: the model of a card, else "cpu" or "mps"."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
 def autocast_dtype(device, precision="auto"):
     """The dtype for convolutions: bfloat16 or float16 where the device computes in it, None for float32.
 

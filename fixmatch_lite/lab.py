@@ -52,7 +52,7 @@ class Lab:
     shows what came of it.
 
     Args:
-        data: see `load_data`; None loads digits with 40 labels drawn by ``seed``.
+        data: see `load_data`; None loads digits with 40 labels drawn by ``label_seed``, which is ``seed`` unless given.
         tau, mu: where the sliders start.
         steps, eval_every: length of one training, and steps from one picture to the next. Stop acts at a picture.
         seed: weights, order of the batches, augmentation, and the labeled set where ``data`` is None.
@@ -64,8 +64,7 @@ class Lab:
 
     def __init__(self, data=None, *, tau=0.95, mu=7, steps=400, eval_every=10, seed=0, **changes):
         if data is None:
-            data = load_data("digits", labels=changes.get("labels", 40), seed=seed)
-            changes["label_seed"] = seed
+            data = load_data("digits", labels=changes.get("labels", 40), seed=changes.setdefault("label_seed", seed))
         self.data = data
         self._recipe = recipe(data.name, **{"labels": len(data.x), "tau": tau, "mu": mu, "steps": steps,
                                             "eval_every": eval_every, "seed": seed, **changes})

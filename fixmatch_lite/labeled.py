@@ -91,15 +91,26 @@ def _proportional(counts, labels):
     return share
 
 
-def read_labeled(path, size):
-    """Read labeled indices from a JSON file: a list, or what `SemiSupervisedData.save_labeled` wrote."""
+def read_labeled(path, size, name):
+    """Read labeled indices from a JSON file: a list, or what `SemiSupervisedData.save_labeled` wrote.
+
+    Returns:
+        The indices, as `check_labeled` gives them, and the hash that they were saved with (None for a list).
+
+    Raises:
+        FixMatchError: the file cannot be read, was saved for another data set than ``name``, or `check_labeled` does.
+    """
     try:
         content = json.loads(Path(path).read_text())
-        indices = list(content["indices"] if isinstance(content, dict) else content)
+        saved = content if isinstance(content, dict) else {"indices": content}
+        indices = list(saved["indices"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FixMatchError(f"The file of labeled indices {path} cannot be read ({error}); give a JSON list of "
                             "whole numbers.") from None
-    return check_labeled(indices, size, f"The labeled indices in {path}")
+    if saved.get("dataset", name) != name:
+        raise FixMatchError(f"The labeled indices in {path} were saved for {saved['dataset']}, and the data set is {name}: "
+                            "the same numbers are other images there.")
+    return check_labeled(indices, size, f"The labeled indices in {path}"), saved.get("labeled_hash")
 
 
 def check_labeled(indices, size, told="The labeled indices"):

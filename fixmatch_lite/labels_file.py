@@ -74,8 +74,7 @@ def _whole(reader, csv_file):
 
 
 def write_labels(csv_file, rows):
-    """Write ``(path, class, confidence)`` rows as a CSV file, whole or not at all. `read_labels` understands it where every
-    row has a class."""
+    """Write ``(path, class, confidence)`` rows as a CSV file that `read_labels` understands, whole or not at all."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("path", "class", "confidence"))

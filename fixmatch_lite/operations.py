@@ -18,10 +18,12 @@ OPERATIONS = ("AutoContrast", "Brightness", "Color", "Contrast", "Equalize", "Id
 MORE = tuple(sorted({*TABLES, *MOVES, *BLENDS} - {*OPERATIONS}))  # that other policies than RandAugment's use
 
 
-def check_operation(name):
-    """Raises FixMatchError where there is no operation of that name."""
-    if name not in OPERATIONS + MORE:
-        raise FixMatchError(f"There is no operation {name!r}; use one of {', '.join(OPERATIONS + MORE)}.")
+def check_operations(names, possible=OPERATIONS + MORE):
+    """The names of operations as a tuple. Raises FixMatchError where one is none of those that are ``possible``."""
+    for name in names:
+        if name not in possible:
+            raise FixMatchError(f"There is no operation {name!r} here; use one of {', '.join(possible)}.")
+    return tuple(names)
 
 
 def apply(name, images, magnitudes, *, fill=GRAY):
@@ -42,7 +44,7 @@ def apply(name, images, magnitudes, *, fill=GRAY):
 
     Taught in chapter 7.
     """
-    check_operation(name)
+    check_operations((name,))
     magnitudes = torch.as_tensor(magnitudes, dtype=torch.float32, device=images.device).expand(len(images))
     if name in TABLES:
         return look_up(images, TABLES[name](images, magnitudes))

@@ -81,17 +81,20 @@ def label_pictures(run, root, *, device=None):
 
 
 def label_folder(run, root, csv_file, *, device=None):
-    """Write what `label_pictures` says to a CSV file, whole or not at all.
+    """Write what `label_pictures` says to a CSV file, whole or not at all: a file that `load_data` takes as
+    ``labels_from``.
 
     Returns:
-        How many pictures have a class, and ``(path, reason)`` of those that cannot be read and have none.
+        How many pictures have a class, and ``(path, reason)`` of those that cannot be read and are left out.
     """
     rows, unread = [], []
     for path, kind, confidence, *reason in label_pictures(run, root, device=device):
-        rows.append((path, kind or "", "" if confidence is None else f"{confidence:.4f}"))
-        unread += [(path, *reason)] if reason else []
+        if reason:
+            unread.append((path, *reason))
+        else:
+            rows.append((path, kind, f"{confidence:.4f}"))
     write_labels(csv_file, rows)
-    return len(rows) - len(unread), unread
+    return len(rows), unread
 
 
 def export_onnx(run, path):

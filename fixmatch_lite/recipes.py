@@ -7,8 +7,10 @@ import dataclasses
 import inspect
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from . import comparators
-from .augment import MORE, OPERATIONS, PRESETS
+from .augment import PRESETS
 from .errors import FixMatchError
 from .labeled import SPLITS
 from .models import NETS
@@ -61,9 +63,11 @@ class Recipe:
     eval_every: int = 1024
 
     def __post_init__(self):
-        for name in ("operations", "decays"):
-            if isinstance(getattr(self, name), list):
-                object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name, value in vars(self).items():
+            if isinstance(value, np.generic):  # a number from an array; a run's files hold Python's
+                object.__setattr__(self, name, value.item())
+            elif name in ("operations", "decays") and isinstance(value, list):
+                object.__setattr__(self, name, tuple(value))
         for name, wanted, ok in _rules(self):
             if not ok:
                 raise FixMatchError(f"{name} = {getattr(self, name)!r} is not possible; {name} must be {wanted}.")
@@ -106,6 +110,7 @@ def _rules(r):
     number = lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
     one_of = lambda choices: "one of " + ", ".join(choices)
     forwards, alignable = _abilities(r.method)
+    possible = PRESETS[r.augment if r.augment in [*PRESETS] else "fixmatch"].possible  # the operations
     groups = r.groups if whole(r.groups, 1) else 3  # any other value is refused before the depth is
     return [
         ("labels", "a whole number, at least 1", r.labels is None or whole(r.labels, 1)),
@@ -144,9 +149,9 @@ def _rules(r):
         ("flip", "True, False or None", r.flip is None or isinstance(r.flip, bool)),
         ("pad", "a share of the side, in [0, 0.5]", number(r.pad) and 0 <= r.pad <= 0.5),
         ("augment", one_of(AUGMENTATIONS), r.augment in AUGMENTATIONS),
-        ("operations", "some, as a tuple, of " + ", ".join(OPERATIONS + MORE), r.operations is None or (
-            isinstance(r.operations, (tuple, list)) and len(r.operations) > 0 and set(r.operations) <= set(OPERATIONS + MORE))),
         ("operations", f"None with the augmentation {r.augment}", r.operations is None or r.augment in _RANDAUGMENTS),
+        ("operations", "some, as a tuple, of " + ", ".join(possible), r.operations is None or (
+            isinstance(r.operations, (tuple, list)) and len(r.operations) > 0 and set(r.operations) <= set(possible))),
         ("probability", f"None with the augmentation {r.augment}", r.probability is None or r.augment in _RANDAUGMENTS),
         ("probability", "a probability, between 0 and 1", r.probability is None or (number(r.probability)
                                                                                     and 0 <= r.probability <= 1)),
@@ -229,3 +234,17 @@ def recipe(dataset, **changes):
     if dataset.startswith("digits") and changes.get("method") in _PAPERS_RATE:
         own.pop("lr", None)
     return Recipe(dataset=dataset, **{**own, **_known(changes)})
+
+
+def check_told(recipe, data):
+    """Refuse a recipe that says of the data what is not true: whoever repeats the run by it would load others.
+
+    Raises:
+        FixMatchError: it names another data set, or another draw of the labels.
+    """
+    told = {"dataset": data.name, **dict(zip(("label_seed", "split"), data.drawn or ()))}
+    different = {name: value for name, value in told.items() if getattr(recipe, name) != value}
+    for name, value in different.items():
+        right = ", ".join(f"{k}={v!r}" for k, v in different.items())
+        raise FixMatchError(f"The recipe says {name}={getattr(recipe, name)!r}, and of the data {name}={value!r} is true. "
+                            f"Record with recipe.changed({right}), or load other data.")

@@ -6,7 +6,7 @@ import time
 
 import torch
 
-from .devices import autocast_dtype, choose_device, is_fast
+from .devices import autocast_dtype, choose_device, device_name, is_fast
 from .version import __version__
 
 PASS = 0.1  # seconds of `seconds_a_pass` where SECONDS were taken: two cores without bfloat16 units
@@ -19,8 +19,7 @@ def report() -> None:
 
     plots.use_style()
     device = choose_device()
-    name = {"cuda": lambda: torch.cuda.get_device_name(device), "mps": lambda: "Apple GPU"}.get(
-        device.type, lambda: f"CPU, {torch.get_num_threads()} threads")()
+    name = {"mps": "Apple GPU", "cpu": f"CPU, {torch.get_num_threads()} threads"}.get(device.type) or device_name(device)
     dtype = str(autocast_dtype(device) or torch.float32).removeprefix("torch.")
     print(f"fixmatch_lite {__version__}, torch {torch.__version__}, Python {platform.python_version()}")
     print(f"device: {name}; arithmetic the fastest recipes use here: {dtype}")

@@ -19,12 +19,12 @@ import torch
 from . import distributed
 from .checkpoints import check_belongs, read_checkpoint, save_weights
 from .confidence import histogram, is_moment
-from .devices import is_fast
+from .devices import device_name, is_fast
 from .data import data_title
 from .errors import FixMatchError
 from .files import append_line, make_folder, write_atomically
 from .models import make_net
-from .recipes import Recipe
+from .recipes import Recipe, check_told
 from .tensor_files import remove_tensors
 from .training import Metrics, fit
 from .version import __version__
@@ -86,8 +86,8 @@ def record(folder, recipe, data, *, device=None, resume=False, progress=None, co
         resume: go on where the folder's checkpoint stands.
 
     Raises:
-        FixMatchError: the folder holds a run already (nothing in it is touched), cannot be written, or its
-            checkpoint does not belong to this recipe and labeled set.
+        FixMatchError: the folder holds a run already (nothing in it is touched), cannot be written, or its checkpoint
+            does not belong to this recipe and labeled set; or the recipe names other data, see `recipes.check_told`.
     """
     folder, writes = Path(folder), distributed.rank() == 0
     resume = distributed.agree(lambda: _may_resume(folder, resume, recipe, data))
@@ -123,7 +123,9 @@ def _may_resume(folder, resume, recipe, data):
         raise FixMatchError(f"The run in {folder} is finished; choose another folder for a new one.")
     if (folder / CHECKPOINT).exists():
         return resume
-    if started:  # stopped before the first checkpoint: it begins again, as it was
+    if not started:
+        check_told(recipe, data)
+    else:  # stopped before the first checkpoint: it begins again, as it was
         check_belongs(f"The run in {folder}", json.loads((folder / RECIPE).read_text(encoding="utf-8")), recipe, data)
     return False
 
@@ -158,13 +160,12 @@ def _finish(training, folder):
 
 
 def _description(training, data):
-    cuda = training.device.type == "cuda"
     return {
         "recipe": training.recipe.as_dict(),
         "code_version": __version__,
         "torch_version": torch.__version__,
         "python_version": platform.python_version(),
-        "device": torch.cuda.get_device_name(training.device) if cuda else training.device.type,
+        "device": device_name(training.device),
         "processes": distributed.world_size(),
         "threads": torch.get_num_threads(),
         "precision": str(training.dtype or torch.float32).removeprefix("torch."),
@@ -219,9 +220,8 @@ def summarize(run, last=20):
     """What a run came to: the median of its last evaluations of the moving average, never the best.
 
     Returns:
-        A dictionary: ``name``, ``step``, ``done``, ``test_accuracy`` (the median over the last ``last`` evaluations),
-        ``evaluations`` (how many those were), ``final`` (the very last), the last ``mask_rate``,
-        ``pseudo_label_accuracy`` and ``seconds``.
+        A dictionary: ``name``, ``step``, ``done``, ``test_accuracy`` (median of the last ``last`` evaluations; there were
+        ``evaluations``), the very last as ``final``, and the last ``mask_rate``, ``pseudo_label_accuracy``, ``seconds``.
     """
     run = run if isinstance(run, Run) else load(run)
     if not run.metrics:

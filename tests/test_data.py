@@ -65,6 +65,22 @@ def test_labeled_indices_travel_in_a_file(tmp_path):
     assert fm.load_data("digits", labeled=[5, 3]).labeled_indices == (3, 5)
 
 
+def test_a_file_of_another_data_set_or_another_set_of_labels_is_refused(tmp_path):
+    fm.load_data("digits", labels=40, seed=5).save_labeled(path := tmp_path / "labeled.json")
+    with pytest.raises(fm.FixMatchError, match="saved for digits, and the data set is digits-unequal"):
+        fm.load_data("digits-unequal", labeled=path)
+    saved = json.loads(path.read_text())
+    path.write_text(json.dumps({**saved, "indices": saved["indices"][1:]}))
+    with pytest.raises(fm.FixMatchError, match="not the one that was saved"):
+        fm.load_data("digits", labeled=path)
+
+
+def test_data_tell_how_their_labels_were_drawn():
+    assert fm.load_data("digits", labels=20, seed=3).drawn == (3, "balanced")
+    assert fm.load_data("digits", labels=20, split="proportional").drawn == (0, "proportional")
+    assert fm.load_data("digits", labeled=[5, 3]).drawn is fm.load_data("digits", labels=None).drawn is None
+
+
 @pytest.mark.parametrize("content, message", [
     ("[1, 2", "cannot be read"), ("{}", "cannot be read"), ("[]", "empty or names an image twice"), ("5", "cannot be read"),
     ("[1.7]", "no whole number"), ('["3"]', "no whole number"), ("[[1]]", "no whole number"),

@@ -178,6 +178,13 @@ def test_bad_values_are_refused_at_once(data):
         Lab(data, speed=3)
 
 
+def test_without_data_the_labels_are_those_of_the_seed_that_was_given():
+    for given, seed in (({"seed": 3}, 3), ({"seed": 3, "label_seed": 5}, 5)):
+        lab = Lab(**given)
+        assert lab._recipe.label_seed == seed and lab._recipe.seed == 3
+        assert lab.data.labeled_indices == fm.load_data("digits", labels=40, seed=seed).labeled_indices
+
+
 def test_only_names_that_ipywidgets_7_has():
     text = Path(fm.__file__).with_name("lab.py").read_text(encoding="utf-8")
     assert not ONLY_IN_8.search(text)

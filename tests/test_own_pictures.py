@@ -167,7 +167,7 @@ def test_label_writes_a_class_for_every_picture(trained, pets, tmp_path):
     command = ["label", run, "--root", pets / "all", "--out", tmp_path / "guesses.csv", "--device", "cpu"]
     code, out, err = program(*command, cwd=tmp_path)
     assert code == 0, err
-    assert "30 pictures labeled" in out
+    assert "Pictures labeled: 30," in out
     with open(tmp_path / "guesses.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["path"] for row in rows] == [f"{k:02}.png" for k in range(30)]
@@ -191,6 +191,9 @@ def test_label_leaves_out_what_cannot_be_read_and_says_so(trained, tmp_path):
     (tmp_path / "b.png").write_bytes(b"no picture")
     first, second = label_pictures(fm.runs.load(run), tmp_path, device="cpu")
     assert len(first) == 3 and first[1] in ("left", "right") and second[:3] == ("b.png", None, None) and second[3]
+    code, out, err = program("label", run, "--root", tmp_path, "--out", tmp_path / "l.csv", "--device", "cpu", cwd=tmp_path)
+    assert code == 0 and "Pictures labeled: 1," in out and "since they cannot be read: 1, b.png for one" in err
+    assert [path.name for path in read_labels(tmp_path / "l.csv", tmp_path)[0]] == ["a.png"]
     (tmp_path / "empty").mkdir()
     with pytest.raises(fm.FixMatchError, match="holds no pictures"):
         list(label_pictures(fm.runs.load(run), tmp_path / "empty"))

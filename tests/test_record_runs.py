@@ -124,6 +124,18 @@ def test_stopped_at_any_moment_it_goes_on_and_ends_as_if_never_stopped(place):
     assert (mine / "confidence.jsonl").read_text() == (its / "confidence.jsonl").read_text()
 
 
+def test_a_rehearsal_trains_every_run_for_a_few_steps_and_stays_out_of_the_records(place):
+    elsewhere = ("--recorded", place / "rehearsed", "--unfinished", place / "rehearsed" / "begun")
+    (place / "WANTED.toml").write_text(LIST.replace("steps = 6", "steps = 100000"))
+    record(place, "--steps", "5", *elsewhere, "--only", "small")
+    runs = [fm.runs.load(place / "rehearsed" / name) for name in NAMES]
+    assert all(run.done and [m.step for m in run.metrics] == [1, 2, 3, 4, 5] for run in runs)
+    assert {run.recipe.tau for run in runs} == {0.95, 0.8} and not (place / "recorded").exists()
+    theirs = [sys.executable, str(ROOT / "tools" / "record_runs.py"), "--steps", "5", "--only", "digits-grid"]
+    refused = subprocess.run(theirs, capture_output=True, text=True)
+    assert refused.returncode == 2 and "folders of its own" in refused.stderr
+
+
 def test_a_run_that_diverges_is_recorded_too(place):
     text = LIST.replace("mu = 1 }", "mu = 1, lr = 1e6, precision = 'float32' }").replace("steps = 6", "steps = 60")
     (place / "WANTED.toml").write_text(text)

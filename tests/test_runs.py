@@ -76,6 +76,19 @@ def test_a_run_is_never_overwritten(folder, digits):
     assert snapshot(folder / "seed0") == before
 
 
+def test_what_a_recipe_says_of_the_data_is_true_or_not_recorded(digits, tmp_path):
+    """Whoever repeats a run loads what its recipe names. `fit` takes both as they come."""
+    wrong = {"label_seed=4, and of the data label_seed=2": (small(label_seed=4), digits),
+             "split='proportional', and of the data split='balanced'": (small(split="proportional"), digits),
+             "dataset='digits', and of the data dataset='digits-unequal'": (small(), fm.load_data("digits-unequal", seed=2))}
+    for says, (recipe, data) in wrong.items():
+        with pytest.raises(fm.FixMatchError, match=says):
+            next(fm.runs.record(tmp_path / "run", recipe, data))
+        assert not (tmp_path / "run").exists() and next(fm.fit(recipe, data)).step == 1
+    named = fm.load_data("digits", labeled=digits.labeled_indices)
+    assert next(fm.runs.record(tmp_path / "run", small(label_seed=4), named)).step == 1
+
+
 @pytest.mark.parametrize("checkpoint", [True, False], ids=["with its checkpoint", "stopped before the first one"])
 def test_resume_refuses_another_labeled_set_and_leaves_the_run_alone(digits, tmp_path, checkpoint):
     recording = fm.runs.record(tmp_path / "run", small(), digits)

@@ -1,16 +1,18 @@
 """The loop: what a step does, what it measures, and that a killed run goes on where it was."""
 
+import json
 import math
 import os
 import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
 import fixmatch_lite as fm
-from fixmatch_lite.augment import to_float
+from fixmatch_lite.augment import RandAugment, to_float
 from fixmatch_lite.batches import ShuffledIndices
 from fixmatch_lite.training import autocast_dtype, evaluate, learning_rate
 
@@ -328,6 +330,22 @@ def test_breaking_off_trains_no_further(digits):
 def test_recipes_that_cannot_be(changes, message):
     with pytest.raises(fm.FixMatchError, match=message):
         fm.recipe("digits", **changes)
+
+
+def test_an_operation_without_a_strength_in_the_preset_is_refused():
+    """Under most presets SolarizeAdd would add 0, and a share of a changed picture would be none of it."""
+    for name in ("SolarizeAdd", "AutoContrastBlend", "Blur"):
+        for make in (lambda: fm.recipe("cifar10", operations=(name,)), lambda: RandAugment(operations=(name,))):
+            with pytest.raises(fm.FixMatchError, match="Invert"):
+                make()
+    assert fm.recipe("imagenet", operations=("SolarizeAdd", "Invert")).operations == ("SolarizeAdd", "Invert")
+
+
+def test_numbers_from_an_array_become_pythons():
+    values = dict(labels=np.int64(20), mu=np.int32(2), tau=np.float64(0.9), flip=np.bool_(False), lr=np.float32(0.5))
+    recipe = fm.recipe("digits", **values)
+    assert recipe == fm.recipe("digits", **{k: v.item() for k, v in values.items()})
+    assert not [v for v in recipe.as_dict().values() if isinstance(v, np.generic)] and json.dumps(recipe.as_dict())
 
 
 def test_recipe_cannot_be_changed_in_place():

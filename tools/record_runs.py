@@ -4,12 +4,14 @@
     python tools/record_runs.py --minutes 9 --only cifar10-250 --processes 3
     python tools/record_runs.py --list                            # what is done, begun, stopped, missing
     python tools/record_runs.py --only cifar10-40-seed1 --stopped "The card's time was up."
+    python tools/record_runs.py --only seed1 --steps 200 --any-device --root ... --recorded rehearsal --unfinished rehearsal/begun
 
 It needs torch, torchvision, numpy and tqdm, no installation and no network; what a data set is read from lies in --root.
 A run that is under way lives in runs/unfinished (--unfinished) and is resumed from its checkpoint; once it is finished it
 moves to fixmatch_lite/recorded (--recorded). One that nobody can go on with for now is shown as far as it came with
---stopped, which keeps the reason and no weights; it stays wanted, and whoever trains it whole replaces it. The command may be stopped at any moment and given again, in several
-processes at once: each run belongs to one process at a time. No file is larger than 16 MiB.
+--stopped, which keeps the reason and no weights; it stays wanted, and whoever trains it whole replaces it. --steps is a
+rehearsal: every run with its own recipe but so many steps, recorded elsewhere. The command may be stopped at any moment
+and given again, in several processes at once: each run belongs to one process at a time. No file is larger than 16 MiB.
 """
 
 import argparse
@@ -28,8 +30,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 
-def wanted(path=ROOT / "runs" / "WANTED.toml"):
-    """The list, unrolled: for each run its name, its recipe's values, and the table it comes from."""
+def wanted(path=ROOT / "runs" / "WANTED.toml", steps=None):
+    """The list, unrolled: for each run its name, its recipe's values (`steps` replaces theirs), and the table it comes from."""
     names = set()
     for entry in tomllib.loads(Path(path).read_text(encoding="utf-8"))["wanted"]:
         over = entry.get("over", {})
@@ -41,6 +43,8 @@ def wanted(path=ROOT / "runs" / "WANTED.toml"):
                 part, _, inner = key.partition(".")
                 values[part] = {**values.get(part, {}), inner: value} if inner else value
             values.setdefault("label_seed", values.get("seed", 0))
+            if steps:
+                values.update(steps=steps, eval_every=max(1, steps // 4))
             if "{" in name or name in names:
                 raise SystemExit(f"{path}: the name {name} is not filled in or stands twice.")
             names.add(name)
@@ -185,7 +189,7 @@ def work(options, until):
     if options.threads:
         torch.set_num_threads(options.threads)
     kind, kept = fm.choose_device(options.device).type, (None, None)
-    for name, values, entry in wanted(options.list_file):
+    for name, values, entry in wanted(options.list_file, options.steps):
         if time.time() > until:
             return
         if options.only not in name or (entry["device"] != kind and not options.any_device):
@@ -221,9 +225,12 @@ def main():
     parser.add_argument("--list-file", type=Path, default=ROOT / "runs" / "WANTED.toml")
     parser.add_argument("--recorded", type=Path, default=ROOT / "fixmatch_lite" / "recorded")
     parser.add_argument("--unfinished", type=Path, default=ROOT / "runs" / "unfinished")
+    parser.add_argument("--steps", type=int, help="a rehearsal: so many steps of each run, recorded in another --recorded")
     parser.add_argument("--stopped", metavar="WHY", help="train nothing; record the begun runs as far as they came")
     parser.add_argument("--list", action="store_true", help="say what is done, begun and missing, and do nothing")
     options = parser.parse_args()
+    if options.steps and {options.recorded, options.unfinished} & {parser.get_default("recorded"), parser.get_default("unfinished")}:
+        parser.error("A rehearsal (--steps) is no recorded run: give it folders of its own with --recorded and --unfinished.")
     os.environ.pop("FIXMATCH_LITE_FAST", None)  # what is recorded is trained in full
     if options.list:
         for name, _, entry in wanted(options.list_file):
