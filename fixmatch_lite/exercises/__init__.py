@@ -29,6 +29,8 @@ def check(name: str, answer=..., *, hint: bool = False) -> None:
     if answer is ...:
         print("Not answered yet: put your answer in the place of the three dots.")
     else:
+        if getattr(answer, "shape", None) and answer.size == 1 and hasattr(answer, "item"):
+            answer = answer.item()  # a prediction of one is a number
         try:
             trouble = checker(answer)
         except Exception as error:  # a checker that stumbles over an answer of a wrong kind is a wrong answer

@@ -35,33 +35,37 @@ def rate(answer):
 
 
 def seen(answer):
-    """How often, on average, one of 40 labeled images passes through the net as a labeled image in the paper's run.
+    """How often, on average, one of 250 labeled images passes through the net as a labeled image in the paper's run.
 
-    Hint: batch_size labeled images a step, steps steps, shared by 40 images.
+    Hint: batch_size labeled images a step, steps steps, shared by 250 images.
     """
     r = recipe("cifar10")
-    truth = r.batch_size * r.steps / 40
+    truth = r.batch_size * r.steps / 250
     if _near(answer, truth, 0.005 * truth):
         return None
     if _near(answer, r.batch_size * r.steps, 0.005 * truth):
-        return "That is for all 40 together."
+        return "That is for all 250 together."
+    if _near(answer, r.batch_size * r.steps / 40, 0.005 * truth):
+        return "That is with 40 labels, as on the page. Here there are 250."
     if _near(answer, truth * r.mu, 0.005 * truth * r.mu):
         return "mu counts unlabeled images; a step has batch_size labeled ones."
-    return "Labeled images a step, times steps, divided by 40."
+    return "Labeled images a step, times steps, divided by 250."
 
 
 def undecayed(answer):
-    """How many of the 1,469,642 parameters of Wide ResNet-28-2 are not decayed.
+    """How many of the 77,898 numbers in the digits' net, Wide ResNet-10-1 of one channel, are not decayed.
 
     Hint: those of parameters with one dimension: biases, and the scale and shift of every batch norm.
     """
-    decayed, plain = (sum(p.numel() for p in group) for group in decayed_and_not(WideResNet()))
+    decayed, plain = (sum(p.numel() for p in group) for group in decayed_and_not(WideResNet(10, 1, in_channels=1)))
     if _near(answer, plain, 0.5):
         return None
     if _near(answer, decayed, 0.5):
         return "Those are the decayed ones."
     if _near(answer, 100 * plain / (plain + decayed), 0.1) or _near(answer, plain / (plain + decayed), 0.001):
         return "That is their share. How many are they?"
+    if _near(answer, 5658, 0.5):
+        return "Those are Wide ResNet-28-2's, printed on the page. Count in the digits' net."
     return "Add up p.numel() over net.parameters() with p.ndim == 1."
 
 
@@ -105,19 +109,21 @@ def without_gradient(answer):
     return None
 
 
-def quietest(answer):
-    """The name of the mistake whose unsupervised loss ends lowest, in the median over the seeds, of those that end.
+def wrong_kept(answer):
+    """The mistake that has, after weak_only, the most wrong pseudo-labels among the kept at the end.
 
-    Hint: take run.metrics[-1].loss_unsupervised of each run in fm.runs.list_runs(prefix=f"digits-mistake-{name}-") that
-    is done.
+    Hint: take the median of 1 - run.metrics[-1].pseudo_label_accuracy over the runs in
+    fm.runs.list_runs(prefix=f"digits-mistake-{name}-") that are done.
     """
-    ends = {name: [run.metrics[-1].loss_unsupervised for run in runs.list_runs(prefix=f"digits-mistake-{name}-")
+    ends = {name: [1 - run.metrics[-1].pseudo_label_accuracy for run in runs.list_runs(prefix=f"digits-mistake-{name}-")
                    if run.done] for name in MISTAKES}
-    order = sorted((statistics.median(values), name) for name, values in ends.items() if values)
-    if str(answer) == order[0][1]:
+    order = sorted(((statistics.median(values), name) for name, values in ends.items() if values), reverse=True)
+    if str(answer) == order[1][1]:
         return None
     if str(answer) not in MISTAKES:
         return f"Give one of the eleven names: {', '.join(MISTAKES)}."
-    if str(answer) == order[-1][1]:
-        return "That one ends highest."
-    return "Another one ends lower."
+    if str(answer) == order[0][1]:
+        return "That is no strong view, which has the most. Which comes next?"
+    if not ends[str(answer)]:
+        return "That one breaks off and has no end."
+    return "Another one has more."
