@@ -95,7 +95,7 @@ def train(
     device: Device = None,
     precision: Annotated[Optional[str], option("auto, float32, bfloat16 or float16 (auto).")] = None,
     eval_every: Annotated[Optional[int], option("Steps between evaluations (1,024; digits 20, folder 500).")] = None,
-    out: Annotated[Optional[Path], option("Folder of the run (runs/DATASET-LABELS-METHOD-seedSEED).")] = None,
+    out: Annotated[Optional[Path], option("Folder of the run (runs/DATASET-LABELS-seedSEED, -METHOD).")] = None,
     resume: Annotated[bool, option("Go on with the unfinished run in that folder.", RUN, "--resume")] = False,
     quiet: Annotated[bool, option("Print the result only.", RUN, "--quiet")] = False,
 ):

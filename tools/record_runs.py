@@ -188,13 +188,14 @@ def work(options, until):
 
     if options.threads:
         torch.set_num_threads(options.threads)
-    kind, kept = fm.choose_device(options.device).type, (None, None)
+    kind, kept, elsewhere = fm.choose_device(options.device).type, (None, None), 0
     for name, values, entry in wanted(options.list_file, options.steps):
         if time.time() > until:
             return
-        if options.only not in name or (entry["device"] != kind and not options.any_device):
+        if options.only not in name or state(name, options) == "done":
             continue
-        if state(name, options) == "done":
+        if entry["device"] != kind and not options.any_device:
+            elsewhere += 1
             continue
         if not values["dataset"].startswith("digits") and options.root is None:  # nothing is fetched unasked
             print(f"{name}: left out, since --root does not say where the data of {values['dataset']} lie", flush=True)
@@ -210,6 +211,8 @@ def work(options, until):
                 kept = wants, fm.load_data(*wants, root=options.root)
             if not do(name, values, entry, kept[1], options, until):
                 return
+    if elsewhere:
+        print(f"Left out: {elsewhere} meant for another device than {kind}; --any-device does them here.", file=sys.stderr)
 
 
 def main():
