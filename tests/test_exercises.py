@@ -375,7 +375,8 @@ DRAWS = {
     "spread": ([18.6], [(16.6, "n below the line"), (44.4, "best to worst"), (0.186, "In points"), (3, "five numbers")]),
     "best_seed": ([27], [(0, "another one"), (500, "0 to 99")]),
     "collapsed": ([few], [(lambda *a: few(*a, whole=True), "sum of all"), (lambda *a: 0, "it should be"),
-                          (lambda p, low: sum(count < low * max(p) for count in p), "largest class")]),
+                          (lambda p, low: sum(count < low * max(p) for count in p), "largest class"),
+                          (lambda p, low: sum(count <= low * np.mean(p) for count in p), "it should be 0, and yours is 1")]),
     "wrong_winner": ([0.407], [(0.369, "Both vary"), (0.593, "A comes out"), (0.1, "below 0"), (40.7, "divide by 100")]),
     "classes_seen": ([6.51], [(3.49, "How many are there"), (0.651, "for one digit"), (9, "missed")]),
     "twenty_middles": ([87.9], [(0.879, "In percent"), (76, "five random states")]),
@@ -419,7 +420,7 @@ def surest_mistakes(q, y, k, wrong_only=True, sign=-1):
 
 
 OWN = {
-    "leaks": ([leaks], [(lambda a, b: 0, "it should be"), (lambda *a: leaks(*a, shape=False), "different shapes"), (3, "without parentheses")]),
+    "leaks": ([leaks], [(lambda a, b: 0, "it should be"), (lambda a, b: sum(p.shape == q.shape and (p == q).all() for p in a for q in b), "should be 2"), (lambda *a: leaks(*a, shape=False), "different shapes"), (3, "without parentheses")]),
     "perfect": ([92.87], [(0.9287, "multiply by 100"), (100, "upper limit"), (97, "50 right of 50")]),
     "enough": ([400], [(200, "not enough"), (1000, "not the smallest"), (0, "steps of 50")]),
     "rows": ([rows], [(lambda labels: rows(labels)[1:], "first line"), (lambda labels: rows(labels)[:2], "a line for each"),
@@ -461,7 +462,7 @@ def auroc(score, foreign, tie=0.5):
 
 
 PILE = {
-    "gap": ([], [(500, "Take the means")]),
+    "gap": ([4.72], [(500, "For each pile"), (7.92, "there with the equal one"), (-4.72, "The sign"), (0.0472, "multiply by 100")]),
     "balanced": ([class_by_class], [(lambda s, t: np.mean(s == t), "plain accuracy"), (lambda s, t: 0.1, "it should be"),
                                     (lambda *a: class_by_class(*a, classes=4), "do not occur"), (0.5, "without parentheses")]),
     "shares": ([em], [(lambda q, p, rounds: q.mean(axis=0), "as it is"), (lambda q, p, rounds: em(q, p * 0 + 1 / len(p), rounds), "shares of the training"),

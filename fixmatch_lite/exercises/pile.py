@@ -16,28 +16,35 @@ def _gap():
     import fixmatch_lite as fm
 
     data = fm.load_data("digits-unequal", labels=40)
-    images, recall = fm.augment.to_float(data.x_test), []
-    with torch.no_grad():
-        for run in fm.runs.list_runs(prefix="digits-unequal-fixmatch-"):
-            right = run.model()(images).argmax(dim=1) == data.y_test
-            recall.append([right[data.y_test == c].float().mean().item() for c in range(10)])
-    recall = 100 * np.mean(recall, axis=0)
-    return recall[:5].mean() - recall[5:].mean()
+    images, gaps = fm.augment.to_float(data.x_test), []
+    for prefix in ("digits-unequal-fixmatch-", "digits-grid-tau0.95-mu7-"):
+        recall = []
+        with torch.no_grad():
+            for run in fm.runs.list_runs(prefix=prefix):
+                right = run.model()(images).argmax(dim=1) == data.y_test
+                recall.append([right[data.y_test == c].float().mean().item() for c in range(10)])
+        recall = 100 * np.mean(recall, axis=0)
+        gaps.append(recall[:5].mean() - recall[5:].mean())
+    return gaps
 
 
 def gap(answer):
-    """How many points lower the mean recall of the rare digits is than that of the frequent ones.
+    """How many points more the digits 5 to 9 lie below 0 to 4 with the unequal pile than with the equal one.
 
-    Hint: np.mean(values[:5]) - np.mean(values[5:]) for recalls["FixMatch, unequal pile"].
+    Hint: np.mean(values[:5]) - np.mean(values[5:]), once for recalls["FixMatch, unequal pile"] and once for
+    recalls["FixMatch, equal pile"]; then subtract.
     """
-    truth = _gap()
+    unequal, equal = _gap()
+    truth = unequal - equal
     if _near(answer, truth, 0.3):
         return None
     if _near(answer, -truth, 0.3):
-        return "The sign: how many points lower, as a positive number."
+        return "The sign: how many points more, as a positive number."
     if _near(answer, truth / 100, 0.003):
         return "In points, please: multiply by 100."
-    return "Take the means of the first five and of the last five entries, and subtract."
+    if _near(answer, unequal, 0.3):
+        return "That is the gap with the unequal pile. How much of it is there with the equal one, too?"
+    return "For each pile take the mean of the first five entries minus that of the last five. Then subtract."
 
 
 def balanced(answer):
