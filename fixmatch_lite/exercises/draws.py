@@ -70,7 +70,7 @@ def collapsed(answer):
     if not callable(answer):
         return "The answer should be the function itself, without parentheses: answer = collapsed."
     for predicted, low in (([258, 119, 7, 482, 3, 6, 275, 1, 6, 140], 0.2), ([10, 10, 10], 0.5), ([0, 30, 3], 0.3), ([5, 1], 0.9),
-                           ([50, 9, 9, 9, 9], 0.5), ([1, 3], 0.5)):
+                           ([50, 9, 9, 9, 9], 0.5), ([2, 3, 4, 7], 0.5)):
         truth = sum(count < low * sum(predicted) / len(predicted) for count in predicted)
         found = answer(list(predicted), low)
         if not _near(found, truth, 0):
