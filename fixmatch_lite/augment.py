@@ -8,12 +8,13 @@ DeVries and Taylor 2017 (Cutout). Taught in: chapter 7.
 """
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import Callable
 
 import torch
-from torch import nn
 
+from .checks import check_images, check_number
 from .errors import FixMatchError
 from .operations import GRAY, OPERATIONS, apply, apply_each, check_operations, cover
 
@@ -37,13 +38,15 @@ def weak_augment(images, *, generator=None, flip=True, pad=0.125):
         images: uint8 ``(N, C, H, W)``.
         generator: source of every draw; None uses torch's global one.
         flip: False where a mirrored picture may mean something else (digits, house numbers).
-        pad: largest shift as a share of the side; 0.125 is 4 pixels of 32, as in the paper.
+        pad: largest shift as a share of the side, at most 0.5; 0.125 is 4 pixels of 32, as in the paper.
 
     Returns:
         The views, uint8 ``(N, C, H, W)``.
 
     Source: Sohn et al. 2020, section 2.3. Taught in chapter 7.
     """
+    check_images(images)
+    check_number("pad", pad, 0, 0.5, ", a share of the side (0.125 is 4 pixels of 32)")
     n, channels, height, width = images.shape
     rows = _shifted(height, round(pad * height), n, generator, images.device)
     columns = _shifted(width, round(pad * width), n, generator, images.device)
@@ -51,7 +54,7 @@ def weak_augment(images, *, generator=None, flip=True, pad=0.125):
         mirrored = _uniform(n, generator, images.device) < 0.5
         columns = torch.where(mirrored[:, None], width - 1 - columns, columns)
     index = rows[:, :, None] * width + columns[:, None, :]
-    index = index.view(n, 1, -1).expand(-1, channels, -1)
+    index = index.flatten(1)[:, None].expand(-1, channels, -1)
     return images.flatten(2).gather(2, index).view_as(images)
 
 
@@ -171,9 +174,13 @@ class RandAugment:
         self.probability = self.preset.probability if probability is None else probability
         self.fill = self.preset.fill if fill is None else fill
         self.operations = check_operations(operations or self.preset.operations, self.preset.possible)
+        check_number("num_ops", self.num_ops, 0, math.inf)
+        check_number("probability", self.probability, 0, 1)
+        check_number("fill", self.fill, 0, 255, ", a gray level")
 
     def draw(self, n, side, *, generator=None, device="cpu"):
-        """One layer's draws: the operation's number (-1: none) and its magnitude, each ``(n,)``."""
+        """One layer's draws for images of ``side`` pixels, or (height, width): the operation's number (-1: none) and its
+        magnitude, each ``(n,)``."""
         chosen = _integers(len(self.operations), n, generator, device)
         level = _uniform(n, generator, device)
         on = _uniform(n, generator, device) < self.probability
@@ -188,7 +195,9 @@ class RandAugment:
 
     def _magnitudes(self, level, side):
         """For each operation its magnitudes at these levels, ``(operations, levels)``."""
-        return torch.stack([self.preset.magnitude(name, level, side) for name in self.operations])
+        height, width = (side, side) if isinstance(side, int) else side
+        pixels = lambda name: height if name == "TranslateY" else width
+        return torch.stack([self.preset.magnitude(name, level, pixels(name)) for name in self.operations])
 
     @functools.lru_cache(maxsize=8)
     def _tables(self, side, device):
@@ -198,8 +207,9 @@ class RandAugment:
         return signed, self._magnitudes(levels, side).to(device)
 
     def __call__(self, images, *, generator=None):
+        check_images(images)
         for _ in range(self.num_ops):
-            chosen, magnitude = self.draw(len(images), images.shape[-1], generator=generator, device=images.device)
+            chosen, magnitude = self.draw(len(images), images.shape[-2:], generator=generator, device=images.device)
             images = apply_each(images, self.operations, chosen, magnitude, fill=self.fill)
         return images
 
@@ -216,9 +226,12 @@ class Cutout:
     """
 
     def __init__(self, size=0.5, *, fill=GRAY):
+        check_number("size", size, 0, 2, ", a share of the side (0.5 is 16 pixels of 32, 2 covers all)")
+        check_number("fill", fill, 0, 255, ", a gray level")
         self.size, self.fill = size, fill
 
     def __call__(self, images, *, generator=None):
+        check_images(images)
         n, _, height, width = images.shape
         rows = self._covered(height, n, generator, images.device)
         columns = self._covered(width, n, generator, images.device)
@@ -232,28 +245,12 @@ class Cutout:
         return (pixel >= start) & (pixel < start + length)
 
 
-class Strong(nn.Module):
-    """A strong view of a weak one: operations, then Cutout.
-
-    Args:
-        operations: turns uint8 ``(N, C, H, W)`` and a generator into another batch of the same shape. Where it learns
-            (CTAugment), it is a module with a method ``learn``.
-        cutout: likewise.
-    """
-
-    def __init__(self, operations, cutout):
-        super().__init__()
-        self.operations, self.cutout = operations, cutout
-
-    def forward(self, images, *, generator=None):
-        return self.cutout(self.operations(images, generator=generator), generator=generator)
-
-    def learn(self, run, batch):
-        """Let the operations learn from the labeled part of a step's batch; most have nothing to learn."""
-        if hasattr(self.operations, "learn"):
-            self.operations.learn(run, batch)
-
-
 def to_float(images, dtype=torch.float32):
-    """Scale uint8 to the [-1, 1] that the original's net sees; nothing else is normalized."""
+    """Scale uint8 to the [-1, 1] that the original's net sees; nothing else is normalized.
+
+    Raises:
+        FixMatchError: the images are not uint8.
+    """
+    if images.dtype != torch.uint8:
+        raise FixMatchError(f"Images must be uint8, 0 to 255; these are {images.dtype}, and would be scaled a second time.")
     return images.to(dtype) / 127.5 - 1

@@ -7,9 +7,10 @@ import collections
 from typing import NamedTuple
 
 import torch
+from torch import nn
 
 from . import comparators, distributed
-from .augment import PRESETS, Cutout, RandAugment, Strong, weak_augment
+from .augment import PRESETS, Cutout, RandAugment, weak_augment
 from .errors import FixMatchError
 
 
@@ -141,6 +142,28 @@ class Batches:
 
     def _on_device(self, index):
         return index.to(self.data.x.device, non_blocking=True)
+
+
+class Strong(nn.Module):
+    """A strong view of a weak one: operations, then Cutout.
+
+    Args:
+        operations: turns uint8 ``(N, C, H, W)`` and a generator into another batch of the same shape. Where it learns
+            (CTAugment), it is a module with a method ``learn``.
+        cutout: likewise.
+    """
+
+    def __init__(self, operations, cutout):
+        super().__init__()
+        self.operations, self.cutout = operations, cutout
+
+    def forward(self, images, *, generator=None):
+        return self.cutout(self.operations(images, generator=generator), generator=generator)
+
+    def learn(self, run, batch):
+        """Let the operations learn from the labeled part of a step's batch; most have nothing to learn."""
+        if hasattr(self.operations, "learn"):
+            self.operations.learn(run, batch)
 
 
 def make_strong(recipe):

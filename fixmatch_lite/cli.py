@@ -6,7 +6,6 @@ Nothing here trains: the commands call `load_data`, `recipe` and `runs.record`, 
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import sys
 from pathlib import Path
@@ -106,6 +105,8 @@ def train(
     given = dict(labels=labels, split=split, flip=flip, augment=augment, alignment=alignment, forward=forward,
                  steps=steps, batch_size=batch_size, mu=mu, tau=tau, lambda_u=lambda_u, lr=lr, precision=precision,
                  eval_every=eval_every, method=method, seed=seed, label_seed=seed if label_seed is None else label_seed)
+    if labeled and (split, label_seed) != (None, None):
+        raise typer.BadParameter(f"{labeled} names the labeled images: leave out --label-seed and --split.")
     # before anything is read or fetched: a wrong value should not cost the reader a download
     recipe = recipe_of(dataset, {k: v for k, v in given.items() if v is not None}, set_ or [])
     run_training(recipe, out, dict(root=root, image_size=image_size, labels_from=labels_from), labeled=labeled,
@@ -122,23 +123,16 @@ def evaluate(
     """Measure the test accuracy of a finished run again, from its weights, class by class."""
     import fixmatch_lite as fm
 
-    from .checkpoints import read_checkpoint
-    from .places import SOURCE
+    from .places import check_same, source_of
     from .training import autocast_dtype
     from .training import evaluate as accuracy_of
 
     recorded = fm.runs.load(run)
-    recipe, weights, source = recorded.recipe, recorded.path / fm.runs.WEIGHTS, recorded.path / SOURCE
-    device = fm.choose_device(device)
+    recipe, device, found = recorded.recipe, fm.choose_device(device), source_of(recorded)
     model = recorded.model().to(device)
-    found = json.loads(source.read_text()) if source.exists() else {}
     data = fm.load_data(recipe.dataset, None, root=root or found.get("root"), labels_from=found.get("labels_from"),
-                        image_size=image_size or found.get("image_size"))
-    trained = read_checkpoint(weights)[1]
-    if (data.channels, data.num_classes) != (trained["channels"], trained["num_classes"]):
-        raise fm.FixMatchError(
-            f"These images have {data.channels} channels and {data.num_classes} classes, and the run in {run} was "
-            f"trained for {trained['channels']} and {trained['num_classes']}: give --root the data it was trained on.")
+                        image_size=found.get("image_size") if image_size is None else image_size)
+    check_same(data, recorded)
     data, dtype = data.to(device), autocast_dtype(device, recipe.precision)
     right = 0
     for number, name in enumerate(data.class_names):

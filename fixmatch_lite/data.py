@@ -13,8 +13,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from .checks import check_data
 from .errors import FixMatchError
-from .labeled import OWN_SPLIT, SPLITS, check_labeled, check_seed, draw_labeled, labeled_hash, read_labeled
+from .labeled import OWN_SPLIT, SPLITS, check_seed, choose_labeled, draw_labeled, labeled_hash
 
 DATASETS = ("digits", "digits-unequal", "digits-home", "digits-foreign", "cifar10", "cifar10-jpeg", "cifar100", "svhn",
             "stl10", "imagenet", "folder")
@@ -49,6 +50,9 @@ class SemiSupervisedData:
     labeled_indices: tuple
     flip: bool = True  # whether a mirrored picture still shows its class
     drawn: tuple | None = None  # seed and split that drew the labeled set; None where it was named, or is everything
+
+    def __post_init__(self):
+        check_data(self)
 
     @property
     def num_classes(self):
@@ -216,6 +220,8 @@ def load_data(name, labels=40, seed=0, root=None, *, labeled=None, split=None, i
         raise FixMatchError(f"There is no split {split!r}; use one of {', '.join(SPLITS)}.")
     if labels_from is not None and name != "folder":
         raise FixMatchError(f"The labels of {name} come with it; leave out labels_from, or load 'folder'.")
+    if image_size is not None and name not in ("folder", "imagenet"):
+        raise FixMatchError(f"The images of {name} have their own size; leave out image_size, or load 'folder'.")
     if labeled is None and labels is not None:
         check_seed(name, labels, seed)
     loaders = {"digits": _digits, "digits-unequal": _digits_unequal, "digits-home": _digits_of_five(False),
@@ -225,7 +231,7 @@ def load_data(name, labels=40, seed=0, root=None, *, labeled=None, split=None, i
         found = loaders[name](root)
     else:
         found = _imagenet(root, image_size) if name == "imagenet" else _folder(root, image_size, labels_from)
-    indices, saved = _labeled_indices(name, found, labels, seed, labeled, split)
+    indices, saved = choose_labeled(name, found, labels, seed, labeled, split)
     pool = found.images if found.pool is None else found.pool
     others = torch.full((len(pool) - len(found.images),), len(found.class_names) if found.foreign else -1)
     u_true = torch.cat([found.targets, others])
@@ -241,18 +247,5 @@ def load_data(name, labels=40, seed=0, root=None, *, labeled=None, split=None, i
         drawn=(seed, split) if labeled is None and labels is not None else None)
     if saved not in (None, data.labeled_hash):
         raise FixMatchError(f"The labeled set in {labeled} is not the one that was saved (hash {saved}, now "
-                            f"{data.labeled_hash}): the file or the pictures have changed; save it again.")
+                            f"{data.labeled_hash}): the file, the pictures or image_size have changed; save it again.")
     return data
-
-
-def _labeled_indices(name, found, labels, seed, labeled, split):
-    """The labeled indices, and the hash that a saved file says they have."""
-    if isinstance(labeled, (str, Path)):
-        return read_labeled(labeled, len(found.images), name)
-    if labeled is not None:
-        return check_labeled(labeled, len(found.images)), None
-    if labels is None:
-        return tuple(range(len(found.images))), None
-    if found.folds and labels == len(found.folds[0]):
-        return tuple(sorted(found.folds[seed])), None
-    return draw_labeled(found.targets, labels, seed, found.class_names, split), None

@@ -50,6 +50,17 @@ def start(device=None):
     return device
 
 
+def check_started():
+    """Refuse to train as if alone what torchrun started several times.
+
+    Raises:
+        FixMatchError: there are other processes, and `start` was not called.
+    """
+    if started_by_torchrun() and int(os.environ.get("WORLD_SIZE", 1)) > 1 and world_size() == 1:
+        raise FixMatchError("torchrun started several processes, and each would train alone: call "
+                            "fixmatch_lite.distributed.start() first, and give fit the device that it returns.")
+
+
 def rank():
     """Number of this process, from 0."""
     return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0

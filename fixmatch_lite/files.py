@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,6 +49,33 @@ def write_atomically(path, content):
         except BaseException:
             part.unlink(missing_ok=True)
             raise
+
+
+@contextmanager
+def only_one(folder):
+    """In this context the folder is this process's; the system lets go of it when the process ends, however it does.
+    (Windows has no such lock: there it is a promise.)
+
+    Raises:
+        FixMatchError: another process has it.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    path = Path(folder) / "lock"
+    with plain_errors(path):
+        file = open(path, "w")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FixMatchError(f"Another process is training in {folder}: wait for it, or choose another folder.") from None
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def append_line(path, line):

@@ -79,12 +79,13 @@ class Health:
         known = [k for k, ratio in enumerate(ratios) if ratio is not None]
         most, least = max(known, key=ratios.__getitem__), min(known, key=ratios.__getitem__)
         if ratios[most] > SWALLOWED:
+            aligned = "distribution alignment (--alignment) if the classes are equally frequent, " if self._may_align() else ""
             return (f"The class {name(most)} swallows others: it has {ratios[most]:.1f} times the share of the "
-                    "pseudo-labels that it has of the labels. Try distribution alignment (--alignment) if the classes "
-                    "are equally frequent, a larger tau, or other labeled pictures of it.")
+                    f"pseudo-labels that it has of the labels. Try {aligned}a larger tau, or other labeled pictures of it.")
         if ratios[least] < STARVED:
-            return (f"The class {name(least)} gets hardly any pseudo-label. Try more or other labeled pictures of it, "
-                    "the method flexmatch, or distribution alignment (--alignment).")
+            more = ["", ", or distribution alignment (--alignment)"][self._may_align()]
+            more += ", or the method flexmatch" if self.recipe.method == "fixmatch" else ""
+            return (f"The class {name(least)} gets hardly any pseudo-label. Try more or other labeled pictures of it{more}.")
 
     def _plateau(self, recent):
         older = self.seen[-4 * EVALUATIONS:-3 * EVALUATIONS]
@@ -96,9 +97,15 @@ class Health:
 
     def _average(self, recent):
         if self._progress() >= 0.5 and all(m.test_accuracy < m.test_accuracy_raw - LAGS for m in recent):
+            decay = 1 - 10 / self.recipe.steps  # remembers a tenth of the run
+            less = f"a smaller ema_decay (--set ema_decay={decay:.2g}), " if 0 < decay < self.recipe.ema_decay else ""
             return (f"The moving average lies far below the net ({recent[-1].test_accuracy:.0%} and "
-                    f"{recent[-1].test_accuracy_raw:.0%}): it remembers too long for so short a run. Try a smaller "
-                    "ema_decay (--set ema_decay=0.99), a larger bn_momentum, or more steps.")
+                    f"{recent[-1].test_accuracy_raw:.0%}): it remembers too long for so short a run. Try {less}a larger "
+                    "bn_momentum, or more steps.")
+
+    def _may_align(self):
+        """Whether the method could be aligned, and neither is nor aligns by itself."""
+        return self.recipe.alignment is None and self.recipe.method in ("fixmatch", "uda")
 
     @staticmethod
     def _judges(recent):

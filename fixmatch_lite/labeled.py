@@ -29,8 +29,11 @@ def check_seed(name, labels, seed):
     last, told = 2**32 - 1, ""
     if labels == in_a_fold:
         last, told = folds - 1, f": with {labels:,} labels of {name} it is the number of one of the data set's own folds"
-    if not 0 <= seed <= last:
-        raise FixMatchError(f"The seed of the labeled set cannot be {seed}{told}; give a whole number from 0 to "
+    whole = lambda value: isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not whole(labels):
+        raise FixMatchError(f"The number of labels cannot be {labels!r}; give a whole number, or None for all.")
+    if not whole(seed) or not 0 <= seed <= last:
+        raise FixMatchError(f"The seed of the labeled set cannot be {seed!r}{told}; give a whole number from 0 to "
                             f"{last}.")
 
 
@@ -127,3 +130,17 @@ def check_labeled(indices, size, told="The labeled indices"):
             problem = f"index {wrong[0]!r} is outside 0 … {size - 1}, or no whole number"
         raise FixMatchError(f"{told} do not fit this data set: {problem}; use what was saved for it.")
     return tuple(sorted(int(i) for i in indices))
+
+
+def choose_labeled(name, found, labels, seed, labeled, split):
+    """For what `data.load_data` was given, and what a loader `found`: the labeled indices, and the hash that a saved file says
+    they have (None otherwise)."""
+    if isinstance(labeled, (str, Path)):
+        return read_labeled(labeled, len(found.images), name)
+    if labeled is not None:
+        return check_labeled(labeled, len(found.images)), None
+    if labels is None:
+        return tuple(range(len(found.images))), None
+    if found.folds and labels == len(found.folds[0]):
+        return tuple(sorted(found.folds[seed])), None
+    return draw_labeled(found.targets, labels, seed, found.class_names, split), None

@@ -39,7 +39,7 @@ def semi_supervised_loss(logits_x, y, logits_u_strong, pseudo: PseudoLabels, lam
     supervised = F.cross_entropy(logits_x.float(), y)
     weight, target = (pseudo.weight, pseudo.target) if kept is None else (pseudo.weight[kept], pseudo.target[kept])
     each = F.cross_entropy(logits_u_strong.float(), target, reduction="none")
-    unsupervised = (weight * each).sum() / len(pseudo.weight)
+    unsupervised = (weight * each).sum() / max(1, len(pseudo.weight))
     return Loss(supervised + lambda_u * unsupervised, supervised, unsupervised,
                 pseudo.weight, pseudo.target, pseudo.confidence)
 

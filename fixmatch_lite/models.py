@@ -180,7 +180,7 @@ class MovingAverage(AveragedModel):
     """A net that follows another: weights averaged, batch-norm statistics shared with it, so always the live ones.
 
     It starts from the other net's present weights, so the first update already averages (torch's own class would copy
-    the weights after the first step). Source: FixMatch's released code, decay 0.999.
+    the weights after the first step). Move and convert the net before, not after. Source: FixMatch's released code, decay 0.999.
     """
 
     def __init__(self, model, decay):
@@ -189,6 +189,7 @@ class MovingAverage(AveragedModel):
         for mine, its in zip(self.module.modules(), model.modules()):
             mine._buffers.update(its._buffers)
         self.requires_grad_(False)
+        self.eval()  # in training mode, predicting with it would move the statistics that the other net trains with
 
     @torch.no_grad()
     def update_parameters(self, model):
@@ -202,7 +203,7 @@ def batch_statistics(model, on=True):
     """In this context batch norm takes the statistics of the batch at hand and leaves its running ones alone; with
     ``on=False`` the model is in evaluation mode instead. Afterward all is as before."""
     was_training = model.training
-    norms = [module for module in model.modules() if hasattr(module, "track_running_stats")]
+    norms = [module for module in model.modules() if getattr(module, "track_running_stats", False)]
     model.train(on)
     for norm in norms:
         norm.track_running_stats = not on

@@ -8,6 +8,7 @@ Source: Cubuk et al. 2020 (RandAugment); the operations themselves are Pillow's.
 
 import torch
 
+from .checks import check_images
 from .errors import FixMatchError
 from .pixels import BLENDS, GRAY, MOVES, TABLES, blend, cover, gray_levels, look_up, matrix_of, sample
 
@@ -45,6 +46,7 @@ def apply(name, images, magnitudes, *, fill=GRAY):
     Taught in chapter 7.
     """
     check_operations((name,))
+    check_images(images)
     magnitudes = torch.as_tensor(magnitudes, dtype=torch.float32, device=images.device).expand(len(images))
     if name in TABLES:
         return look_up(images, TABLES[name](images, magnitudes))

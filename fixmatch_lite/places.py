@@ -1,5 +1,6 @@
 """Where the command line puts a run, and when it refuses to."""
 
+import json
 import shlex
 from pathlib import Path
 
@@ -25,6 +26,29 @@ def check_out(out, resume):
     elif not resume:
         raise FixMatchError(f"{out} holds an unfinished run: go on with it by adding --resume, or choose another "
                             "folder with --out.")
+
+
+def source_of(run):
+    """Where a `Run` found its images: ``root``, ``image_size`` and ``labels_from``, as far as it was written down."""
+    try:
+        found = json.loads((run.path / SOURCE).read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def check_same(data, run):
+    """Refuse to test a `Run` on other classes or other images than those it was trained on."""
+    told = run.provenance
+    here, there = list(data.class_names), told.get("class_names", list(data.class_names))
+    if here != there:
+        odd = next((f"{a} and {b}" for a, b in zip(here, there) if a != b), f"{len(here)} and {len(there)} in number")
+        raise FixMatchError(f"The classes here and those of the run {run.name} differ ({odd}): give --root the data it was "
+                            "trained on.")
+    here, there = list(data.x_test.shape[1:]), told.get("image_shape", list(data.x_test.shape[1:]))
+    if here != there:
+        raise FixMatchError(f"The images here are {here} (channels, height, width) and those of the run {run.name} were "
+                            f"{there}: leave out --image-size, or give --root the data it was trained on.")
 
 
 def check_file(path, force):

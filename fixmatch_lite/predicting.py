@@ -81,8 +81,8 @@ def label_pictures(run, root, *, device=None):
 
 
 def label_folder(run, root, csv_file, *, device=None):
-    """Write what `label_pictures` says to a CSV file, whole or not at all: a file that `load_data` takes as
-    ``labels_from``.
+    """Write what `label_pictures` says to a CSV file, whole or not at all, in the format of
+    `labels_file.read_labels`. Before it is trained on, somebody corrects it and takes the test pictures out.
 
     Returns:
         How many pictures have a class, and ``(path, reason)`` of those that cannot be read and are left out.

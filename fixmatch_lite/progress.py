@@ -4,11 +4,15 @@ import sys
 
 from tqdm import tqdm
 
+from .errors import FixMatchError
+
 
 class Progress:
     """Shows the steps of a run; ``style`` is "bar", "lines", None (nothing) or "auto" (finds out)."""
 
     def __init__(self, total, start=0, style="auto"):
+        if style not in ("bar", "lines", "auto", None):
+            raise FixMatchError(f"progress = {style!r} is not possible; use 'auto', 'bar', 'lines' or None.")
         notebook = _in_notebook()
         if style == "auto":
             style = "bar" if notebook or sys.stderr.isatty() else "lines"

@@ -76,6 +76,8 @@ class Recipe:
             raise FixMatchError(f"The method {self.method} has no option {sorted(unknown)[0]!r}; it has "
                                 f"{', '.join(possible) or 'none'}.")
         for name, value in self.options.items():
+            if name not in comparators.OPTIONS:
+                raise FixMatchError(f"The option {name} of {self.method} has no rule yet; write one into comparators.OPTIONS.")
             wanted, ok = comparators.OPTIONS[name]
             if value is not possible[name] and not ok(value):
                 raise FixMatchError(f"{name} = {value!r} is not possible; with {self.method} it must be {wanted}.")
@@ -115,7 +117,7 @@ def _rules(r):
     return [
         ("labels", "a whole number, at least 1", r.labels is None or whole(r.labels, 1)),
         ("label_seed", "a whole number, 0 to 4294967295", whole(r.label_seed, 0) and r.label_seed < 2**32),
-        ("seed", "a whole number, at least 0", whole(r.seed, 0)),
+        ("seed", "a whole number, 0 to 9223372036854775807", whole(r.seed, 0) and r.seed < 2**63),
         ("split", one_of(SPLITS), r.split in SPLITS),
         ("method", one_of(METHODS), r.method in METHODS),
         ("options", "a dictionary", isinstance(r.options, dict)),

@@ -6,76 +6,30 @@ evaluation), ``confidence.jsonl`` (ten times a run: how sure the net is of the u
 tensors may have parts beside it, see `tensor_files`. Taught in: chapters 10 and 16.
 """
 
+import contextlib
 import json
 import math
 import platform
 import statistics
-from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 import torch
 
 from . import distributed
-from .checkpoints import check_belongs, read_checkpoint, save_weights
+from .checkpoints import check_belongs, save_weights
 from .confidence import histogram, is_moment
 from .devices import device_name, is_fast
 from .data import data_title
 from .errors import FixMatchError
-from .files import append_line, make_folder, write_atomically
-from .models import make_net
+from .files import append_line, make_folder, only_one, write_atomically
 from .recipes import Recipe, check_told
+from .run_files import CHECKPOINT, CONFIDENCE, METRICS, RECIPE, WEIGHTS, Run, lines, list_runs, load, shipped
 from .tensor_files import remove_tensors
-from .training import Metrics, fit
+from .training import fit
 from .version import __version__
 
-RECIPE, METRICS, CONFIDENCE = "recipe.json", "metrics.jsonl", "confidence.jsonl"
-WEIGHTS, CHECKPOINT = "weights.safetensors", "checkpoint.safetensors"
-
-
-@dataclass(frozen=True)
-class Run:
-    """A recorded run: its folder, recipe, provenance and `Metrics`, in the order of the steps."""
-
-    path: Path
-    recipe: Recipe
-    provenance: dict
-    metrics: tuple
-
-    @property
-    def name(self):
-        return self.path.name
-
-    @property
-    def done(self):
-        return bool(self.metrics) and self.metrics[-1].step >= self.recipe.steps
-
-    @property
-    def failed(self):
-        """Why the run broke off for good, in a sentence; None where it did not."""
-        return self.provenance.get("failed")
-
-    @property
-    def stopped(self):
-        """Why the run is recorded only as far as it came, in a sentence; None where it is whole."""
-        return self.provenance.get("stopped")
-
-    @property
-    def confidence(self):
-        """The run's histograms of confidence, see `confidence.histogram`; empty where none were kept."""
-        return [json.loads(line) for line in _lines(self.path, CONFIDENCE)]
-
-    def model(self):
-        """The net with the recorded weights (the moving average), in evaluation mode, on the CPU."""
-        if not (self.path / WEIGHTS).exists():
-            why = ("recorded without its weights; fm.runs.table() tells which runs have them." if self.done or self.failed
-                   or self.stopped else "not finished: go on with the command that began it and --resume.")
-            raise FixMatchError(f"The run {self.name} is {why}")
-        tensors, state = read_checkpoint(self.path / WEIGHTS)
-        model = make_net(self.recipe, state["num_classes"], state["channels"])
-        model.load_state_dict(tensors)
-        return model.eval()
-
+__all__ = ["CHECKPOINT", "CONFIDENCE", "METRICS", "RECIPE", "WEIGHTS", "Run", "compare", "list_runs", "load", "record",
+           "shipped", "summarize", "table"]
 
 def record(folder, recipe, data, *, device=None, resume=False, progress=None, compile=None):
     """Train as `fit` does and keep the run in ``folder``; yields the same `Metrics`.
@@ -86,32 +40,42 @@ def record(folder, recipe, data, *, device=None, resume=False, progress=None, co
         resume: go on where the folder's checkpoint stands.
 
     Raises:
-        FixMatchError: the folder holds a run already (nothing in it is touched), cannot be written, or its checkpoint
-            does not belong to this recipe and labeled set; or the recipe names other data, see `recipes.check_told`.
+        FixMatchError: the folder holds a run already (nothing in it is touched), another process trains in it, it cannot
+            be written, or its checkpoint does not belong to this recipe and labeled set; or the recipe names other data, see `recipes.check_told`.
     """
     folder, writes = Path(folder), distributed.rank() == 0
-    resume = distributed.agree(lambda: _may_resume(folder, resume, recipe, data))
+    asked, resume = resume, distributed.agree(lambda: _may_resume(folder, resume, recipe, data))
     training = fit(recipe, data, device=device, checkpoint=folder / CHECKPOINT, resume=resume, progress=progress,
                    compile=compile)
-    if writes:
-        make_folder(folder)
-        if resume:
-            _trim(folder, training)
-        else:
-            write_atomically(folder / RECIPE, json.dumps(_description(training, data), indent=1) + "\n")
-            write_atomically(folder / METRICS, "")
-            write_atomically(folder / CONFIDENCE, "")
-    before = training.step
-    for metrics in training:
-        if writes:
-            _keep_confidence(folder, training, before)
-            before = metrics.step
-            append_line(folder / METRICS, _as_line(metrics.as_dict()))
-            if metrics.step >= recipe.steps:
-                _finish(training, folder)
-        yield metrics
-    if writes and not (folder / WEIGHTS).exists():  # killed between the last checkpoint and the weights
-        _finish(training, folder)
+    with contextlib.ExitStack() as held:
+        distributed.agree(lambda: _begin(folder, training, asked, resume, held))
+        before = training.step
+        for metrics in training:
+            if writes:
+                _keep_confidence(folder, training, before)
+                before = metrics.step
+                append_line(folder / METRICS, _as_line(metrics.as_dict()))
+                if metrics.step >= recipe.steps:
+                    _finish(training, folder)
+            yield metrics
+        if writes and not (folder / WEIGHTS).exists():  # killed between the last checkpoint and the weights
+            _finish(training, folder)
+
+
+def _begin(folder, training, asked, resume, held):
+    """Take the folder for this process alone until ``held`` is closed, and bring its files to where the training is."""
+    make_folder(folder)
+    held.enter_context(only_one(folder))
+    if _may_resume(folder, asked, training.recipe, training.data) != resume:  # once more, now that nobody else writes
+        raise FixMatchError(f"Another process has just trained in {folder}: give the command again.")
+    for left_over in folder.glob("*.part"):  # of a process that was killed while it wrote
+        left_over.unlink()
+    if resume:
+        _trim(folder, training)
+    else:
+        write_atomically(folder / RECIPE, json.dumps(_description(training), indent=1) + "\n")
+        write_atomically(folder / METRICS, "")
+        write_atomically(folder / CONFIDENCE, "")
 
 
 def _may_resume(folder, resume, recipe, data):
@@ -126,7 +90,8 @@ def _may_resume(folder, resume, recipe, data):
     if not started:
         check_told(recipe, data)
     else:  # stopped before the first checkpoint: it begins again, as it was
-        check_belongs(f"The run in {folder}", json.loads((folder / RECIPE).read_text(encoding="utf-8")), recipe, data)
+        run = load(folder)
+        check_belongs(f"The run in {folder}", {"recipe": run.recipe.as_dict(), **run.provenance}, recipe, data)
     return False
 
 
@@ -138,10 +103,10 @@ def _keep_confidence(folder, training, before):
 
 def _trim(folder, training):
     """Bring the logs to where the checkpoint stands."""
-    kept = [line for line in _lines(folder) if json.loads(line)["step"] <= training.step]
+    kept = [line for line in lines(folder) if json.loads(line)["step"] <= training.step]
     last = json.loads(kept[-1])["step"] if kept else 0
     write_atomically(folder / METRICS, "".join(line + "\n" for line in kept))
-    judged = [line for line in _lines(folder, CONFIDENCE) if json.loads(line)["step"] <= last]
+    judged = [line for line in lines(folder, CONFIDENCE) if json.loads(line)["step"] <= last]
     write_atomically(folder / CONFIDENCE, "".join(line + "\n" for line in judged))
     if last < training.step:  # killed between checkpoint and log
         _keep_confidence(folder, training, last)
@@ -159,7 +124,8 @@ def _finish(training, folder):
     remove_tensors(folder / CHECKPOINT)
 
 
-def _description(training, data):
+def _description(training):
+    data = training.data
     return {
         "recipe": training.recipe.as_dict(),
         "code_version": __version__,
@@ -176,44 +142,6 @@ def _description(training, data):
         "fast": is_fast(),
         "labeled_indices": list(data.labeled_indices),
     }
-
-
-def _lines(folder, name=METRICS):
-    path = Path(folder) / name
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    return text[:text.rfind("\n") + 1].splitlines()  # what was being written when the run was killed is no line
-
-
-def load(path):
-    """Read the run in a folder.
-
-    Args:
-        path: the folder, or the name of a run that comes with the module.
-
-    Raises:
-        FixMatchError: there is no run, or its files cannot be read.
-    """
-    path = next((p for p in (Path(path), shipped() / path) if (p / RECIPE).exists()), Path(path))
-    try:
-        described = json.loads((path / RECIPE).read_text(encoding="utf-8"))
-        values = described.pop("recipe")
-        metrics = tuple(Metrics(**json.loads(line)) for line in _lines(path))
-        return Run(path, Recipe(**values), described, metrics)
-    except FileNotFoundError:
-        raise FixMatchError(f"There is no run in {path}; give the folder that was named when it was trained.") from None
-    except (ValueError, TypeError, KeyError) as error:
-        raise FixMatchError(f"The run in {path} cannot be read ({error}); its files are damaged or of another "
-                            "version, train it again in another folder.") from None
-
-
-def shipped():
-    """The folder of the recorded runs that come with the module."""
-    return Path(str(resources.files(__package__) / "recorded"))
-
-
-def list_runs(folder=None, prefix=""):
-    """All runs in a folder, sorted by name; without a folder those that come with the module."""
-    return [load(path.parent) for path in sorted(Path(folder or shipped()).glob(f"{prefix}*/{RECIPE}"))]
 
 
 def summarize(run, last=20):

@@ -80,7 +80,7 @@ def sentence(error):
         where = context.command_path if context is not None else "fixmatch-lite"
         told = error.format_message()
         return f"Error: {told}{'' if told.endswith(('.', '?')) else '.'} See {where} --help.", 2
-    if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
+    if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError) or "can't allocate memory" in str(error):
         return "Error: The memory is used up: choose a smaller --batch-size, --mu or --image-size.", 1
     if isinstance(error, OSError) and error.filename is not None:
         return f"Error: Cannot use {error.filename} ({error.strerror}): check the path and its permissions.", 1

@@ -5,6 +5,7 @@ Source: Sohn et al. 2020, Algorithm 1, and the released code. Taught in: chapter
 
 import math
 import time
+from pathlib import Path
 
 import torch
 
@@ -16,6 +17,7 @@ from .checkpoints import load_checkpoint, save_checkpoint
 from .data import SemiSupervisedData
 from .devices import autocast_dtype, choose_device, compiled, is_fast, keep_memory, make_generators
 from .errors import FixMatchError
+from .files import make_folder
 from .methods import make_method
 from .metrics import Metrics, Tally, evaluate
 from .models import MovingAverage, batch_statistics, decayed_and_not, make_net
@@ -49,7 +51,8 @@ class Training:
     """
 
     def __init__(self, recipe, data: SemiSupervisedData, *, device=None, checkpoint=None, resume=False,
-                 progress=None, compile=None):
+                 progress=None, compile=None, net=None, method=None, strong=None):
+        distributed.check_started()
         if recipe.labels is not None and recipe.labels != len(data.x):
             raise FixMatchError(f"The recipe asks for {recipe.labels} labels and the data hold {len(data.x)}; load "
                                 "the data with the same number.")
@@ -61,13 +64,13 @@ class Training:
         self.checkpoint = checkpoint
         self.generators = make_generators(recipe.seed, self.device, distributed.rank())
         kind = Batches if isinstance(data.u, torch.Tensor) else StreamedBatches
-        self.batches = kind(recipe, self.data, make_strong(recipe).to(self.device), self.generators)
+        self.batches = kind(recipe, self.data, (strong or make_strong(recipe)).to(self.device), self.generators)
         self._channels_last = self.device.type != "mps"
-        model = make_net(recipe, data.num_classes, data.channels, self.generators["weights"]).to(self.device)
-        model = distributed.synchronized(model, self.device)
+        model = net or make_net(recipe, data.num_classes, data.channels, self.generators["weights"])
+        model = distributed.synchronized(model.to(self.device), self.device)
         self.model = model.to(memory_format=torch.channels_last) if self._channels_last else model
         self.ema_model = MovingAverage(self.model, recipe.ema_decay)
-        self.method = make_method(recipe, data).to(self.device)
+        self.method = (method or make_method(recipe, data)).to(self.device)
         decayed, plain = decayed_and_not(self.model, self.method)
         self.optimizer = torch.optim.SGD(
             [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}],
@@ -78,8 +81,10 @@ class Training:
             raise FixMatchError("To resume takes a checkpoint to go on from: give checkpoint=, the file of the run that stopped.")
         if resume:
             load_checkpoint(self, checkpoint)
-        net = compiled(self.model, self.device, recipe.steps - self.step, compile)
-        self._net = distributed.parallel(net, self.device)
+        elif checkpoint is not None and distributed.rank() == 0:
+            make_folder(Path(checkpoint).parent)  # said now, and not at the first evaluation
+        quick = compiled(self.model, self.device, recipe.steps - self.step, compile)
+        self._net = distributed.parallel(quick, self.device)
         self._captured = CapturedStep(self) if may_capture(self, recipe.steps - self.step, compile) else None
         self.bar = Progress(recipe.steps, self.step, progress if distributed.rank() == 0 else None)
         self._tally = Tally(data.num_classes, self.device)
@@ -183,7 +188,8 @@ class Training:
             lr=learning_rate(recipe, self.step - 1), images_per_second=views * steps / trained, seconds=self.seconds)
 
 
-def fit(recipe, data, *, device=None, checkpoint=None, resume=False, progress=None, compile=None):
+def fit(recipe, data, *, device=None, checkpoint=None, resume=False, progress=None, compile=None, net=None, method=None,
+        strong=None):
     """Train by ``recipe`` on ``data``: an iterator that yields `Metrics` at every evaluation.
 
     Nothing is trained until the first value is asked for, and breaking off the loop stops the training.
@@ -198,6 +204,9 @@ def fit(recipe, data, *, device=None, checkpoint=None, resume=False, progress=No
         progress: "auto" (a bar in a terminal or notebook, lines in a log), "bar", "lines" or None.
         compile: whether `torch.compile` makes the net faster first, and on CUDA the whole step becomes one graph; None
             decides both by device and number of steps, see `devices.compiled` and `captured.may_capture`.
+        net: your own in place of the recipe's: a module from float32 ``(N, C, H, W)`` to logits ``(N, classes)``.
+        method: your own, see `methods`, for instance ``Consistency(policy)``. strong: your own, see `batches.Strong`. A
+            checkpoint holds the state of all three; to resume, give them again. What the recipe says of them is not asked.
 
     Returns:
         A `Training`, whose ``model`` and ``ema_model`` may be used at any time.
@@ -207,4 +216,4 @@ def fit(recipe, data, *, device=None, checkpoint=None, resume=False, progress=No
             device is not there, or the loss stops being finite.
     """
     return Training(recipe, data, device=device, checkpoint=checkpoint, resume=resume, progress=progress,
-                    compile=compile)
+                    compile=compile, net=net, method=method, strong=strong)

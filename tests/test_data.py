@@ -75,6 +75,18 @@ def test_a_file_of_another_data_set_or_another_set_of_labels_is_refused(tmp_path
         fm.load_data("digits", labeled=path)
 
 
+@pytest.mark.parametrize("changes, says", [
+    (lambda d: {"u": d.u / 255}, "Images must be uint8 .*these are float32"), (lambda d: {"u": d.u[:, 0]}, "Images must be uint8"),
+    (lambda d: {"u": d.u[:0], "u_true": d.u_true[:0]}, "u holds no image"), (lambda d: {"x_test": d.x_test[:0], "y_test": d.y_test[:0]}, "no image"),
+    (lambda d: {"u_true": d.u_true[1:]}, "u holds 1,297 images, and its classes are int64"), (lambda d: {"y": d.y.int()}, "must be int64"),
+    (lambda d: {"u": d.u[..., :6]}, "all must have one shape"), (lambda d: {"y": d.y + 1}, "y holds classes from 1 to 10"),
+])
+def test_data_whose_parts_do_not_fit_are_refused(changes, says):
+    data = fm.load_data("digits")
+    with pytest.raises(fm.FixMatchError, match=says):
+        dataclasses.replace(data, **changes(data))
+
+
 def test_data_tell_how_their_labels_were_drawn():
     assert fm.load_data("digits", labels=20, seed=3).drawn == (3, "balanced")
     assert fm.load_data("digits", labels=20, split="proportional").drawn == (0, "proportional")
@@ -135,6 +147,15 @@ def test_kept_foreign_pictures_count_as_wrong():
     assert last.mask_rate == 1 and 0 < last.pseudo_label_accuracy < 0.5 + 0.2  # half of the pile is foreign
     *_, plain = fm.fit(recipe, dataclasses.replace(data, u_true=torch.where(data.u_true == 5, -1, data.u_true)))
     assert plain.pseudo_label_accuracy > last.pseudo_label_accuracy and plain.loss == last.loss
+
+
+@pytest.mark.parametrize("arguments, says", [
+    ({"labels": "40"}, "number of labels cannot be '40'"), ({"labels": 40.0}, "number of labels"), ({"seed": 1.5}, "seed of the labeled set cannot be 1.5"),
+    ({"seed": None}, "cannot be None"), ({"image_size": 16}, "have their own size"),
+])
+def test_arguments_of_the_wrong_kind(arguments, says):
+    with pytest.raises(fm.FixMatchError, match=says):
+        fm.load_data("digits", **arguments)
 
 
 @pytest.mark.parametrize("labeled", [[99_999], [], [-1, 3], [3, 3], [1.7], ["3"], [True, False], torch.tensor([True, False])])

@@ -264,6 +264,7 @@ TEACHER = {
     "forgotten": ([8], [(0, "it recognizes"), (11, "0 to 9")]),
     "surest": ([surest], [(lambda q, k: surest(q, k, order=1), "falling confidence"), (lambda q, k: surest(q, k, cut=False), "should keep"),
                           (lambda q, k: surest(q, k)[::-1], "now sort"), (surest_of_all, "over all classes"),
+                          (lambda q, k: np.unique([i for c in range(q.shape[1]) for i in np.argsort(-(q.max(1) * (q.argmax(1) == c)))[:k]]), "it should keep"),
                           (surest_places, "within a class")]),
     "validation_size": ([900], [(9, "it is squared"), (100, "solve for n")]),
     "winner": ([98.6], [(0.986, "In percent"), (90, "each of them"), (95, "take the largest")]),

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -183,6 +184,23 @@ def test_label_writes_a_class_for_every_picture(trained, pets, tmp_path):
     assert files(tmp_path) == before
     assert program(*command, "--force", cwd=tmp_path)[0] == 0
     assert read_labels(tmp_path / "guesses.csv", pets / "all")[0]  # a person can correct it and train on it
+
+
+def test_evaluate_refuses_other_classes_and_another_size(trained, pets, tmp_path):
+    run, *_ = trained
+    shutil.copytree(pets, tmp_path / "pets")
+    csv_file = tmp_path / "pets" / "labels.csv"
+    csv_file.write_text(csv_file.read_text(encoding="utf-8-sig").replace("right", "zebra"))
+    source = json.loads((run / "source.json").read_text())
+    for place in (tmp_path / "pets" / "test").glob("right"):
+        place.rename(place.with_name("zebra"))
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    (copy / "source.json").write_text(json.dumps({**source, "root": str(tmp_path / "pets"), "labels_from": str(csv_file)}))
+    refused("evaluate", copy, "--device", "cpu", cwd=tmp_path, says=["classes", "zebra", "--root"])
+    refused("evaluate", run, "--device", "cpu", "--image-size", 8, cwd=tmp_path, says=["images here are", "--image-size"])
+    (copy / "source.json").write_text("")
+    refused("evaluate", copy, "--device", "cpu", cwd=tmp_path, says="needs a place")
 
 
 def test_label_leaves_out_what_cannot_be_read_and_says_so(trained, tmp_path):

@@ -132,8 +132,19 @@ def test_a_rehearsal_trains_every_run_for_a_few_steps_and_stays_out_of_the_recor
     assert all(run.done and [m.step for m in run.metrics] == [1, 2, 3, 4, 5] for run in runs)
     assert {run.recipe.tau for run in runs} == {0.95, 0.8} and not (place / "recorded").exists()
     theirs = [sys.executable, str(ROOT / "tools" / "record_runs.py"), "--steps", "5", "--only", "digits-grid"]
-    refused = subprocess.run(theirs, capture_output=True, text=True)
-    assert refused.returncode == 2 and "folders of its own" in refused.stderr
+    relative = ["--recorded", "fixmatch_lite/recorded", "--unfinished", place]
+    for words, says in ((theirs, "folders of its own"), (theirs + relative, "folders of its own"), (command(place, "--steps", "0", *elsewhere), "one step"),
+                        (command(place, "--stopped", ""), "says why"), (command(place, "--list-file", "nope.toml"), "no list")):
+        refused = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
+        assert refused.returncode == 2 and says in refused.stderr, refused.stderr
+
+
+def test_a_run_with_a_proportional_split_and_one_for_another_device(place):
+    (place / "WANTED.toml").write_text(LIST.replace('dataset = "digits"', 'dataset = "digits", split = "proportional"'))
+    done = subprocess.run(command(place, "--only", "tau0.8"), capture_output=True, text=True)
+    assert done.returncode == 0 and fm.runs.load(place / "recorded" / NAMES[1]).recipe.split == "proportional"
+    done = subprocess.run(command(place, "--only", "gpu"), capture_output=True, text=True)
+    assert done.returncode == 0 and "Left out: 1 meant for another device than cpu" in done.stderr
 
 
 def test_a_run_that_diverges_is_recorded_too(place):

@@ -76,6 +76,32 @@ def test_a_run_is_never_overwritten(folder, digits):
     assert snapshot(folder / "seed0") == before
 
 
+def test_one_folder_one_training(digits, tmp_path):
+    folder = tmp_path / "run"
+    first = fm.runs.record(folder, small(), digits)
+    next(first)
+    before = snapshot(folder)
+    for resume in (False, True):
+        with pytest.raises(fm.FixMatchError, match="Another process is training|already holds a run"):
+            next(fm.runs.record(folder, small(), digits, resume=resume))
+    assert snapshot(folder) == before
+    first.close()
+    (folder / "checkpoint.safetensors.7.part").write_text("of a process that was killed")
+    assert len(list(fm.runs.record(folder, small(), digits, resume=True))) == small().steps - 1
+    assert {path.name for path in folder.iterdir()} == {"recipe.json", "metrics.jsonl", "confidence.jsonl", "weights.safetensors"}
+
+
+def test_a_damaged_run_hides_no_other(digits, tmp_path, caplog):
+    list(fm.runs.record(tmp_path / "good", small(steps=2), digits))
+    for name, content in (("cut", '{"recipe": {"da'), ("odd", '{"recipe": 3}'), ("empty", "")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "recipe.json").write_text(content)
+        with pytest.raises(fm.FixMatchError, match="cannot be read"):
+            next(fm.runs.record(tmp_path / name, small(), digits, resume=True))
+    assert [run.name for run in fm.runs.list_runs(tmp_path)] == ["good"] and list(fm.runs.table(tmp_path)["name"]) == ["good"]
+    assert all(f"The run in {tmp_path / name} cannot be read" in caplog.text for name in ("cut", "odd", "empty"))
+
+
 def test_what_a_recipe_says_of_the_data_is_true_or_not_recorded(digits, tmp_path):
     """Whoever repeats a run loads what its recipe names. `fit` takes both as they come."""
     wrong = {"label_seed=4, and of the data label_seed=2": (small(label_seed=4), digits),

@@ -8,7 +8,7 @@ from sklearn.datasets import load_sample_images
 
 import fixmatch_lite as fm
 from fixmatch_lite import operations
-from fixmatch_lite.augment import PRESETS, RandAugment, apply
+from fixmatch_lite.augment import PRESETS, Cutout, RandAugment, apply
 from fixmatch_lite.batches import make_strong
 from fixmatch_lite.comparators.autoaugment import AutoAugment
 from fixmatch_lite.comparators.ctaugment import BINS, NAMES, CTAugment
@@ -94,6 +94,29 @@ def test_draws_of_the_presets_never_change():
         chosen, magnitude = RandAugment(preset).draw(3000, 32, generator=seeded(5))
         assert (chosen + 1).sum() == total, preset
         assert magnitude.double().sum().item() == pytest.approx(magnitudes, abs=1e-4), preset
+
+
+def test_shares_and_images_that_cannot_be_are_refused():
+    images = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
+    for make, says in ((lambda: Cutout(16), "size = 16 .*a share of the side"), (lambda: RandAugment(probability=7), "probability"),
+                       (lambda: RandAugment(num_ops=-1), "num_ops"), (lambda: RandAugment(fill=300), "gray level"),
+                       (lambda: fm.weak_augment(images, pad=4), "pad = 4 .*0.125 is 4 pixels of 32"),
+                       *((lambda work=work: work(images / 255), "uint8") for work in (
+                           RandAugment(), Cutout(), fm.weak_augment, fm.augment.to_float, lambda i: operations.apply("Color", i, 1))),
+                       (lambda: RandAugment()(images[0]), "uint8 \\(N, C, H, W\\)")):
+        with pytest.raises(fm.FixMatchError, match=says):
+            make()
+    assert fm.weak_augment(images[:0]).shape == (0, 3, 32, 32)
+
+
+@pytest.mark.parametrize("height, width", [(32, 128), (128, 32), (32, 32)])
+def test_a_shift_is_a_share_of_its_own_side(height, width):
+    white = torch.full((3000, 1, height, width), 255, dtype=torch.uint8)
+    for name in ("TranslateX", "TranslateY"):
+        for strong in (RandAugment(num_ops=1, probability=1, fill=0, operations=(name,)),
+                       RandAugment("usb", num_ops=1, fill=0, operations=(name,))):
+            covered = (strong(white, generator=seeded()) == 0).float().mean().item()
+            assert covered == pytest.approx(0.155, abs=0.02), (name, covered)
 
 
 def test_imagenet_preset_has_sixteen_operations_and_eleven_levels():

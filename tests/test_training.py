@@ -10,10 +10,13 @@ import sys
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import fixmatch_lite as fm
-from fixmatch_lite.augment import RandAugment, to_float
-from fixmatch_lite.batches import ShuffledIndices
+from fixmatch_lite.augment import Cutout, RandAugment, to_float
+from fixmatch_lite.batches import ShuffledIndices, Strong
+from fixmatch_lite.methods import Consistency
+from fixmatch_lite.policies import PseudoLabels
 from fixmatch_lite.training import autocast_dtype, evaluate, learning_rate
 
 
@@ -346,6 +349,53 @@ def test_numbers_from_an_array_become_pythons():
     recipe = fm.recipe("digits", **values)
     assert recipe == fm.recipe("digits", **{k: v.item() for k, v in values.items()})
     assert not [v for v in recipe.as_dict().values() if isinstance(v, np.generic)] and json.dumps(recipe.as_dict())
+
+
+class Small(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(288, 10))
+
+    def forward(self, images):
+        return self.layers(images)
+
+
+class Falling(nn.Module):
+    """A policy of one's own: a threshold that falls with every step, which a checkpoint has to know."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("steps", torch.zeros(()))
+
+    def forward(self, logits_u_weak, *, ids=None, q_labeled=None, y=None):
+        q, label = logits_u_weak.softmax(1).max(1)
+        weight = (q >= 0.5 ** self.steps.add_(1)).float()
+        return PseudoLabels(weight, label, q)
+
+
+def test_net_method_and_strong_view_of_ones_own(digits, tmp_path):
+    path, seen = tmp_path / "deep" / "checkpoint", []
+
+    def training(resume=False, **more):
+        torch.manual_seed(0)
+        strong = Strong(lambda images, generator=None: seen.append(len(images)) or 255 - images, Cutout(0.25))
+        return fm.fit(small(steps=6), digits, device="cpu", net=Small(), method=Consistency(Falling()), strong=strong,
+                      resume=resume, **more)
+
+    whole = training()
+    rates = [m.mask_rate for m in whole]
+    assert len(seen) == 6 and isinstance(whole.model, Small) and rates[0] < rates[1]  # the threshold falls
+    next(training(checkpoint=path))
+    again = training(resume=True, checkpoint=path)
+    assert again.step == 3 and again.method.policy.steps == 3
+    list(again)
+    assert all(torch.equal(a, b) for a, b in zip(whole.model.state_dict().values(), again.model.state_dict().values()))
+
+
+def test_a_place_for_the_checkpoint_that_cannot_be_is_said_before_training(digits, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(fm.FixMatchError, match="Cannot write"):
+        fm.fit(small(), digits, checkpoint=tmp_path / "file" / "checkpoint")
 
 
 def test_recipe_cannot_be_changed_in_place():

@@ -43,7 +43,7 @@ def wanted(path=ROOT / "runs" / "WANTED.toml", steps=None):
                 part, _, inner = key.partition(".")
                 values[part] = {**values.get(part, {}), inner: value} if inner else value
             values.setdefault("label_seed", values.get("seed", 0))
-            if steps:
+            if steps is not None:
                 values.update(steps=steps, eval_every=max(1, steps // 4))
             if "{" in name or name in names:
                 raise SystemExit(f"{path}: the name {name} is not filled in or stands twice.")
@@ -65,7 +65,7 @@ class Claim:
         import fcntl
 
         folder.mkdir(parents=True, exist_ok=True)
-        self.file = open(folder / "lock", "w")
+        self.file = open(folder / "claim", "w")
         try:
             fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.mine = True
@@ -123,7 +123,7 @@ def do(name, values, entry, data, options, until):
             describe(folder, failed=str(error))
     wants = entry.get("weights_for")
     keep_weights(folder, wants is not None and wants in name, recipe, data, options)
-    for left_over in (*folder.glob("*.part"), folder / "lock"):
+    for left_over in (*folder.glob("*.part"), folder / "claim"):
         left_over.unlink(missing_ok=True)
     remove_tensors(folder / "checkpoint.safetensors")
     move(folder, options.recorded / name)
@@ -206,9 +206,10 @@ def work(options, until):
             if state(name, options) == "done":  # another process was just done with it
                 shutil.rmtree(options.unfinished / name)
                 continue
-            wants = (values["dataset"], recipe_of(values).labels, values["label_seed"])
+            recipe = recipe_of(values)
+            wants = (recipe.dataset, recipe.labels, recipe.label_seed, recipe.split)
             if kept[0] != wants:
-                kept = wants, fm.load_data(*wants, root=options.root)
+                kept = wants, fm.load_data(*wants[:3], root=options.root, split=recipe.split)
             if not do(name, values, entry, kept[1], options, until):
                 return
     if elsewhere:
@@ -232,8 +233,15 @@ def main():
     parser.add_argument("--stopped", metavar="WHY", help="train nothing; record the begun runs as far as they came")
     parser.add_argument("--list", action="store_true", help="say what is done, begun and missing, and do nothing")
     options = parser.parse_args()
-    if options.steps and {options.recorded, options.unfinished} & {parser.get_default("recorded"), parser.get_default("unfinished")}:
+    theirs = {parser.get_default("recorded").resolve(), parser.get_default("unfinished").resolve()}
+    if options.steps is not None and theirs & {options.recorded.resolve(), options.unfinished.resolve()}:
         parser.error("A rehearsal (--steps) is no recorded run: give it folders of its own with --recorded and --unfinished.")
+    if options.steps is not None and options.steps < 1:
+        parser.error("A rehearsal takes one step at least.")
+    if options.stopped == "":
+        parser.error("--stopped takes a sentence that says why.")
+    if not options.list_file.is_file():
+        parser.error(f"There is no list {options.list_file}.")
     os.environ.pop("FIXMATCH_LITE_FAST", None)  # what is recorded is trained in full
     if options.list:
         for name, _, entry in wanted(options.list_file):

@@ -34,14 +34,14 @@ class AutoAugment:
 
     @functools.lru_cache(maxsize=8)
     def table(self, side, device):
-        """For both operations of each pair: number in `names`, probability, magnitude at plus and at minus; float32
+        """For both operations of each pair, for images of ``side`` pixels or (height, width): number in `names`, probability, magnitude at plus and at minus; float32
         ``(2, 25, 4)``."""
         torchvision()
         from torchvision.transforms.autoaugment import AutoAugment as Theirs
         from torchvision.transforms.autoaugment import AutoAugmentPolicy
 
         theirs = Theirs(AutoAugmentPolicy.CIFAR10)
-        space = theirs._augmentation_space(10, (side, side))
+        space = theirs._augmentation_space(10, (side, side) if isinstance(side, int) else tuple(side))
         rows = [[self._row(*step, space) for step in pair] for pair in theirs.policies]
         return torch.tensor(rows).transpose(0, 1).to(device)
 
@@ -59,7 +59,7 @@ class AutoAugment:
         n, device = len(images), images.device
         where = generator.device if generator is not None else "cpu"
         numbers = torch.rand(5, n, generator=generator, device=where).to(device, non_blocking=True)
-        pairs = self.table(images.shape[-1], device)
+        pairs = self.table(images.shape[-2:], device)
         pair = (numbers[0] * pairs.shape[1]).long().clamp_(max=pairs.shape[1] - 1)
         for step, on, sign in zip(pairs, numbers[1:3], numbers[3:]):
             operation, probability, plus, minus = step[pair].T

@@ -74,7 +74,7 @@ class OneDraw(RandAugment):
 
     def __call__(self, images, *, generator=None):
         for _ in range(self.num_ops):
-            chosen, magnitude = self.draw(1, images.shape[-1], generator=generator, device=images.device)
+            chosen, magnitude = self.draw(1, images.shape[-2:], generator=generator, device=images.device)
             images = apply_each(images, self.operations, chosen.expand(len(images)), magnitude.expand(len(images)),
                                 fill=self.fill)
         return images

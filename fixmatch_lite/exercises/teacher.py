@@ -68,7 +68,7 @@ def surest(answer):
     if not callable(answer):
         return "The answer should be the function itself, without parentheses: answer = surest."
     rng = np.random.default_rng(0)
-    for n, classes, k in ((60, 4, 5), (30, 3, 20), (40, 10, 2)):
+    for n, classes, k in ((60, 4, 5), (30, 3, 20), (40, 10, 2), (40, 10, 4)):  # in the last some classes are short
         q = rng.dirichlet(np.full(classes, 0.5), size=n)
         prediction, confidence = q.argmax(axis=1), q.max(axis=1)
         truth = sorted(i for c in range(classes) for i in

@@ -1,0 +1,40 @@
+"""What images, shares and data must be, said in a sentence before something is computed from what they are not."""
+
+import numbers
+
+import torch
+
+from .errors import FixMatchError
+
+
+def check_images(images):
+    """Refuse what is no uint8 batch ``(N, C, H, W)``: floats would come out black, or be scaled twice."""
+    if images.dtype != torch.uint8 or images.ndim != 4:
+        kind = str(images.dtype).removeprefix("torch.")
+        raise FixMatchError(f"Images must be uint8 (N, C, H, W), 0 to 255; these are {kind} {tuple(images.shape)}. Bring them "
+                            "to that, for instance by (255 * images).round().to(torch.uint8).")
+
+
+def check_number(name, value, low, high, what=""):
+    """Refuse a number outside [``low``, ``high``]; ``what`` ends the sentence."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low <= value <= high:
+        raise FixMatchError(f"{name} = {value!r} is not possible; {name} must lie between {low} and {high}{what}.")
+
+
+def check_data(data):
+    """Refuse `SemiSupervisedData` whose parts do not fit one another."""
+    for part, images, targets in (("x", data.x, data.y), ("u", data.u, data.u_true), ("x_test", data.x_test, data.y_test)):
+        if isinstance(images, torch.Tensor):
+            check_images(images)
+        if not len(images):
+            raise FixMatchError(f"{part} holds no image; it must hold one at least.")
+        if targets.dtype != torch.int64 or targets.shape != (len(images),):
+            raise FixMatchError(f"{part} holds {len(images):,} images, and its classes are {str(targets.dtype).removeprefix('torch.')} "
+                                f"{tuple(targets.shape)}; they must be int64 ({len(images)},).")
+        if images.shape[1:] != data.x.shape[1:]:
+            raise FixMatchError(f"The images of {part} are {tuple(images.shape[1:])} and those of x {tuple(data.x.shape[1:])}; "
+                                "all must have one shape (C, H, W).")
+    for part, targets in (("y", data.y), ("y_test", data.y_test)):
+        if targets.device.type == "cpu" and (targets.min() < 0 or targets.max() >= data.num_classes):  # elsewhere: checked before
+            raise FixMatchError(f"{part} holds classes from {targets.min().item()} to {targets.max().item()}; they must lie "
+                                f"between 0 and {data.num_classes - 1}.")

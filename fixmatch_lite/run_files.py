@@ -1,0 +1,108 @@
+"""Runs as folders: what lies in one, and how it is read again. Taught in: chapters 10 and 16."""
+
+import json
+import logging
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from .checkpoints import read_checkpoint
+from .errors import FixMatchError
+from .metrics import Metrics
+from .models import make_net
+from .recipes import Recipe
+
+log = logging.getLogger(__name__)
+
+RECIPE, METRICS, CONFIDENCE = "recipe.json", "metrics.jsonl", "confidence.jsonl"
+WEIGHTS, CHECKPOINT = "weights.safetensors", "checkpoint.safetensors"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A recorded run: its folder, recipe, provenance and `Metrics`, in the order of the steps."""
+
+    path: Path
+    recipe: Recipe
+    provenance: dict
+    metrics: tuple
+
+    @property
+    def name(self):
+        return self.path.name
+
+    @property
+    def done(self):
+        return bool(self.metrics) and self.metrics[-1].step >= self.recipe.steps
+
+    @property
+    def failed(self):
+        """Why the run broke off for good, in a sentence; None where it did not."""
+        return self.provenance.get("failed")
+
+    @property
+    def stopped(self):
+        """Why the run is recorded only as far as it came, in a sentence; None where it is whole."""
+        return self.provenance.get("stopped")
+
+    @property
+    def confidence(self):
+        """The run's histograms of confidence, see `confidence.histogram`; empty where none were kept."""
+        return [json.loads(line) for line in lines(self.path, CONFIDENCE)]
+
+    def model(self):
+        """The net with the recorded weights (the moving average), in evaluation mode, on the CPU."""
+        if not (self.path / WEIGHTS).exists():
+            why = ("recorded without its weights; fm.runs.table() tells which runs have them." if self.done or self.failed
+                   or self.stopped else "not finished: go on with the command that began it and --resume.")
+            raise FixMatchError(f"The run {self.name} is {why}")
+        tensors, state = read_checkpoint(self.path / WEIGHTS)
+        model = make_net(self.recipe, state["num_classes"], state["channels"])
+        model.load_state_dict(tensors)
+        return model.eval()
+
+
+def lines(folder, name=METRICS):
+    """The whole lines of a run's log."""
+    path = Path(folder) / name
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return text[:text.rfind("\n") + 1].splitlines()  # what was being written when the run was killed is no line
+
+
+def load(path):
+    """Read the run in a folder.
+
+    Args:
+        path: the folder, or the name of a run that comes with the module.
+
+    Raises:
+        FixMatchError: there is no run, or its files cannot be read.
+    """
+    path = next((p for p in (Path(path), shipped() / path) if (p / RECIPE).exists()), Path(path))
+    try:
+        described = json.loads((path / RECIPE).read_text(encoding="utf-8"))
+        values = described.pop("recipe")
+        metrics = tuple(Metrics(**json.loads(line)) for line in lines(path))
+        return Run(path, Recipe(**values), described, metrics)
+    except FileNotFoundError:
+        raise FixMatchError(f"There is no run in {path}; give the folder that was named when it was trained.") from None
+    except (ValueError, TypeError, KeyError) as error:
+        raise FixMatchError(f"The run in {path} cannot be read ({error}); its files are damaged or of another "
+                            "version, train it again in another folder.") from None
+
+
+def shipped():
+    """The folder of the recorded runs that come with the module."""
+    return Path(str(resources.files(__package__) / "recorded"))
+
+
+def list_runs(folder=None, prefix=""):
+    """All runs in a folder, sorted by name; without a folder those that come with the module. One that cannot be read is
+    left out, and the log says why."""
+    found = []
+    for path in sorted(Path(folder or shipped()).glob(f"{prefix}*/{RECIPE}")):
+        try:
+            found.append(load(path.parent))
+        except FixMatchError as error:  # one damaged run hides no other
+            log.warning("%s", error)
+    return found
