@@ -98,7 +98,7 @@ class Health:
     def _average(self, recent):
         if self._progress() >= 0.5 and all(m.test_accuracy < m.test_accuracy_raw - LAGS for m in recent):
             decay = 1 - 10 / self.recipe.steps  # remembers a tenth of the run
-            less = f"a smaller ema_decay (--set ema_decay={decay:.2g}), " if 0 < decay < self.recipe.ema_decay else ""
+            less = f"a smaller ema_decay (--set ema_decay={decay:.4g}), " if 0 < decay < self.recipe.ema_decay else ""
             return (f"The moving average lies far below the net ({recent[-1].test_accuracy:.0%} and "
                     f"{recent[-1].test_accuracy_raw:.0%}): it remembers too long for so short a run. Try {less}a larger "
                     "bn_momentum, or more steps.")

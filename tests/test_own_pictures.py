@@ -251,9 +251,9 @@ def test_runs_of_older_versions_are_refused(trained):
 RECIPE = fm.recipe("digits", steps=1000, eval_every=50)
 
 
-def said(count=20, names=("a", "b"), labels=(20, 20), **columns):
+def said(count=20, names=("a", "b"), labels=(20, 20), recipe=RECIPE, **columns):
     """What `Health` says to a run whose metrics are given as functions of the share of steps done."""
-    health, told = Health(RECIPE, labels, names), []
+    health, told = Health(recipe, labels, names), []
     healthy = {"test_accuracy": 0.9, "test_accuracy_raw": 0.9, "mask_rate": 0.9, "pseudo_label_accuracy": 0.97,
                "mask_rate_per_class": (0.45, 0.45), "pseudo_label_accuracy_per_class": (0.97, 0.97)}
     for k in range(1, count + 1):
@@ -275,6 +275,19 @@ def said(count=20, names=("a", "b"), labels=(20, 20), **columns):
 def test_every_known_failure_is_named_once_with_something_to_try(columns, says):
     told = said(**columns)
     assert len(told) == 1 and says in told[0] and "ry " in told[0] + "try "
+
+
+def test_what_is_set_already_or_cannot_be_is_not_advised():
+    starved, late = {"mask_rate_per_class": (0.02, 0.88)}, {"test_accuracy": 0.2}
+    for method, alignment, flexmatch in (("fixmatch", True, True), ("uda", True, False), ("flexmatch", False, False), ("softmatch", False, False)):
+        told, = said(recipe=fm.recipe("digits", method=method, steps=1000), **starved)
+        assert ("--alignment" in told, "the method flexmatch" in told) == (alignment, flexmatch), told
+    told, = said(recipe=RECIPE.changed(alignment=True), **starved)
+    assert "--alignment" not in told
+    told, = said(**late)
+    assert "ema_decay" not in told  # 0.99 remembers a tenth of a thousand steps already
+    told, = said(recipe=RECIPE.changed(ema_decay=0.999), **late)
+    assert "--set ema_decay=0.99)" in told
 
 
 def test_healthy_run_and_supervised_run_hear_nothing():
