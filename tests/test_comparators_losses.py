@@ -316,7 +316,11 @@ def test_self_training_takes_the_kept_labels_of_its_images_and_the_mean_over_all
 
 
 def test_self_training_needs_the_images_in_memory():
-    data = replace(tiny_data(), u=[])
+    class OnDisk(list):
+        shape = tiny_data().u.shape
+
+    data = tiny_data()
+    data = replace(data, u=OnDisk(range(len(data.u))))
     with pytest.raises(fm.FixMatchError, match="labels all unlabeled images at once"):
         made("self_training", data)
 
