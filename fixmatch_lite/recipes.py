@@ -230,7 +230,7 @@ def recipe(dataset, **changes):
     """
     if dataset not in _CHANGES:
         raise FixMatchError(f"There is no recipe for {dataset!r}; use one of {', '.join(_CHANGES)}.")
-    own = {**_CHANGES[dataset], **_METHOD_CHANGES.get(changes.get("method"), {})}
+    own = {**_CHANGES[dataset], **_METHOD_CHANGES.get(str(changes.get("method")), {})}
     if changes.get("augment", "fixmatch") not in _RANDAUGMENTS:
         own.pop("probability", None)  # RandAugment's
     if dataset.startswith("digits") and changes.get("method") in _PAPERS_RATE:

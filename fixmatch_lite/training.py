@@ -53,6 +53,8 @@ class Training:
     def __init__(self, recipe, data: SemiSupervisedData, *, device=None, checkpoint=None, resume=False,
                  progress=None, compile=None, net=None, method=None, strong=None):
         distributed.check_started()
+        if not isinstance(recipe, Recipe):
+            raise FixMatchError(f"fit takes a recipe and then the data; the first is {type(recipe).__name__}.")
         if recipe.labels is not None and recipe.labels != len(data.x):
             raise FixMatchError(f"The recipe asks for {recipe.labels} labels and the data hold {len(data.x)}; load "
                                 "the data with the same number.")

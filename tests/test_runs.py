@@ -76,6 +76,15 @@ def test_a_run_is_never_overwritten(folder, digits):
     assert snapshot(folder / "seed0") == before
 
 
+def test_labels_from_a_file_are_told_from_the_draw_that_the_recipe_names(digits, tmp_path):
+    named = fm.load_data("digits", labeled=fm.load_data("digits", seed=7).labeled_indices)
+    for name, data in (("drawn", digits), ("named", named)):
+        list(fm.runs.record(tmp_path / name, small(steps=2), data))
+    rows = fm.runs.compare([tmp_path / "drawn", tmp_path / "named"])
+    assert [row["labeled_hash"] for row in rows] == [digits.labeled_hash, named.labeled_hash]
+    assert "labeled_hash" not in fm.runs.compare([tmp_path / "drawn"])[0]
+
+
 def test_one_folder_one_training(digits, tmp_path):
     folder = tmp_path / "run"
     first = fm.runs.record(folder, small(), digits)

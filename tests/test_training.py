@@ -328,7 +328,7 @@ def test_breaking_off_trains_no_further(digits):
     ({"depth": 12}, "6 n \\+ 4"), ({"augment": "kek"}, "one of fixmatch, paper, usb"),
     ({"operations": ("Spin",)}, "as a tuple, of AutoContrast"), ({"operations": "Rotate"}, "as a tuple"), ({"operations": 5}, "as a tuple"),
     ({"decays": 0.5, "schedule": "steps"}, "rising shares"), ({"flip": "no"}, "True, False or None"), ({"nesterov": "no"}, "True or False"), ({"taus": 0.9}, "has no 'taus'"),
-    ({"momentum": 0.0}, "nesterov"), ({"labels": True}, "labels"),
+    ({"momentum": 0.0}, "nesterov"), ({"labels": True}, "labels"), ({"seed": 2**63}, "seed"), ({"method": ["uda"]}, "one of fixmatch"),
 ])
 def test_recipes_that_cannot_be(changes, message):
     with pytest.raises(fm.FixMatchError, match=message):
@@ -406,6 +406,8 @@ def test_recipe_cannot_be_changed_in_place():
 
 
 def test_recipe_and_data_must_agree(digits):
+    with pytest.raises(fm.FixMatchError, match="a recipe and then the data; the first is SemiSupervisedData"):
+        fm.fit(digits, small())
     with pytest.raises(fm.FixMatchError, match="asks for 250 labels and the data hold 40"):
         fm.fit(fm.recipe("digits", labels=250), digits)
 
