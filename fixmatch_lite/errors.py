@@ -7,3 +7,7 @@ class FixMatchError(ValueError):
 
 class Diverged(FixMatchError):
     """A loss stopped being finite."""
+
+
+class Busy(FixMatchError):
+    """Another process works where this one wanted to."""

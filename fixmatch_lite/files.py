@@ -6,7 +6,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import FixMatchError
+from .errors import Busy, FixMatchError
 
 _ADVICE = {
     errno.ENOSPC: ("the disk is full", "free some space and start again"),
@@ -52,26 +52,26 @@ def write_atomically(path, content):
 
 
 @contextmanager
-def only_one(folder):
-    """In this context the folder is this process's; the system lets go of it when the process ends, however it does.
+def only_one(folder, name="lock"):
+    """In this context the folder is this process's, by a file ``name`` in it; the system lets go of it when the process ends, however it does.
     (Windows has no such lock: there it is a promise.)
 
     Raises:
-        FixMatchError: another process has it.
+        Busy: another process has it.
     """
     if sys.platform == "win32":
         yield
         return
     import fcntl
 
-    path = Path(folder) / "lock"
+    path = Path(folder) / name
     with plain_errors(path):
         file = open(path, "w")
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise FixMatchError(f"Another process is training in {folder}: wait for it, or choose another folder.") from None
+            raise Busy(f"Another process is training in {folder}: wait for it, or choose another folder.") from None
         try:
             yield
         finally:

@@ -83,7 +83,7 @@ class Health:
             return (f"The class {name(most)} swallows others: it has {ratios[most]:.1f} times the share of the "
                     f"pseudo-labels that it has of the labels. Try {aligned}a larger tau, or other labeled pictures of it.")
         if ratios[least] < STARVED:
-            more = ["", ", or distribution alignment (--alignment)"][self._may_align()]
+            more = ", or distribution alignment (--alignment)" if self._may_align() else ""
             more += ", or the method flexmatch" if self.recipe.method == "fixmatch" else ""
             return (f"The class {name(least)} gets hardly any pseudo-label. Try more or other labeled pictures of it{more}.")
 

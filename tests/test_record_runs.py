@@ -166,15 +166,15 @@ def test_told_to_stop_it_takes_its_processes_along(place):
         time.sleep(0.05)
     process.terminate()
     assert process.wait(timeout=60) != 0
-    with record_runs.Claim(checkpoints[0].parent) as first, record_runs.Claim(checkpoints[1].parent) as second:
+    with record_runs.claim(checkpoints[0].parent) as first, record_runs.claim(checkpoints[1].parent) as second:
         assert first and second, "nobody holds the runs any more"
 
 
 def test_a_run_belongs_to_one_process_at_a_time(place):
     folder = place / "unfinished" / NAMES[0]
-    with record_runs.Claim(folder) as mine:
+    with record_runs.claim(folder) as mine:
         assert mine
-        with record_runs.Claim(folder) as again:
+        with record_runs.claim(folder) as again:
             assert not again
         assert record(place, "--only", NAMES[0]) == ""
     assert NAMES[0] in record(place, "--only", NAMES[0])

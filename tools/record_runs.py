@@ -15,6 +15,7 @@ and given again, in several processes at once: each run belongs to one process a
 """
 
 import argparse
+import contextlib
 import itertools
 import json
 import multiprocessing
@@ -58,25 +59,20 @@ def recipe_of(values):
     return fm.recipe(values.pop("dataset"), **values)
 
 
-class Claim:
-    """A run belongs to the process that holds its lock; the system lets go of it when the process ends, however it does."""
+@contextlib.contextmanager
+def claim(folder):
+    """Whether the run is this process's, to the end of the context. (`runs.record` holds a lock of its own besides.)"""
+    from fixmatch_lite.errors import Busy
+    from fixmatch_lite.files import make_folder, only_one
 
-    def __init__(self, folder):
-        import fcntl
-
-        folder.mkdir(parents=True, exist_ok=True)
-        self.file = open(folder / "claim", "w")
+    make_folder(folder)
+    with contextlib.ExitStack() as held:
         try:
-            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self.mine = True
-        except OSError:
-            self.mine = False
-
-    def __enter__(self):
-        return self.mine
-
-    def __exit__(self, *_):
-        self.file.close()
+            held.enter_context(only_one(folder, "claim"))
+            mine = True
+        except Busy:
+            mine = False
+        yield mine
 
 
 def state(name, options):
@@ -93,7 +89,7 @@ def state(name, options):
 def stop(name, why, options):
     """Record a begun run as far as it came; what it takes to go on stays where it is."""
     folder, target = options.unfinished / name, options.recorded / name
-    with Claim(folder) as mine:
+    with claim(folder) as mine:
         if not mine:
             raise SystemExit(f"{name} is being trained; stop that first.")
         target.mkdir(parents=True, exist_ok=True)
@@ -200,7 +196,7 @@ def work(options, until):
         if not values["dataset"].startswith("digits") and options.root is None:  # nothing is fetched unasked
             print(f"{name}: left out, since --root does not say where the data of {values['dataset']} lie", flush=True)
             continue
-        with Claim(options.unfinished / name) as mine:
+        with claim(options.unfinished / name) as mine:
             if not mine:
                 continue
             if state(name, options) == "done":  # another process was just done with it
