@@ -174,9 +174,9 @@ class RandAugment:
         self.probability = self.preset.probability if probability is None else probability
         self.fill = self.preset.fill if fill is None else fill
         self.operations = check_operations(operations or self.preset.operations, self.preset.possible)
-        check_number("num_ops", self.num_ops, 0, math.inf)
+        check_number("num_ops", self.num_ops, 0, math.inf, whole=True)
         check_number("probability", self.probability, 0, 1)
-        check_number("fill", self.fill, 0, 255, ", a gray level")
+        check_number("fill", self.fill, 0, 255, ", a gray level", whole=True)
 
     def draw(self, n, side, *, generator=None, device="cpu"):
         """One layer's draws for images of ``side`` pixels, or (height, width): the operation's number (-1: none) and its
@@ -227,7 +227,7 @@ class Cutout:
 
     def __init__(self, size=0.5, *, fill=GRAY):
         check_number("size", size, 0, 2, ", a share of the side (0.5 is 16 pixels of 32, 2 covers all)")
-        check_number("fill", fill, 0, 255, ", a gray level")
+        check_number("fill", fill, 0, 255, ", a gray level", whole=True)
         self.size, self.fill = size, fill
 
     def __call__(self, images, *, generator=None):

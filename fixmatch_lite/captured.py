@@ -21,11 +21,11 @@ def may_capture(training, steps, wanted=None):
     Args:
         training: its method says whether it is ``steady``.
         steps: how many are ahead.
-        wanted: False forbids it; None asks for at least `LEAST` steps.
+        wanted: False forbids it; None asks for at least `LEAST` steps, and for parts that are all the module's.
     """
     possible = (training.device.type == "cuda" and distributed.world_size() == 1 and not training.scaler.is_enabled()
                 and isinstance(training.data.u, torch.Tensor) and getattr(training.method, "steady", False))
-    return possible and wanted is not False and (bool(wanted) or steps >= LEAST)
+    return possible and wanted is not False and (bool(wanted) or (steps >= LEAST and not training.own_parts))
 
 
 class CapturedStep:
@@ -69,14 +69,21 @@ class CapturedStep:
     def _capture(self, index, ids):
         training, graph = self.training, torch.cuda.CUDAGraph()
         self.index, self.ids = index.clone(), None if ids is None else ids.clone()
-        graph.register_generator_state(training.generators["augment"])
+        augment = training.generators["augment"]
+        graph.register_generator_state(augment)
         training.optimizer.zero_grad(set_to_none=True)  # the gradients' memory belongs to the graph
+        before = torch.cuda.current_stream(training.device)
+        sources = augment, torch.cuda.default_generators[augment.device.index]
+        kept = [source.clone_state() for source in sources]
         try:
             with torch.cuda.graph(graph, stream=self.stream):
                 self._update(self.index, self.ids, self.rate)
             self.graph = graph
         except RuntimeError as error:
             self.failed = True
+            torch.cuda.set_stream(before)  # a recording that failed leaves its stream and its draws behind
+            for source, state in zip(sources, kept):
+                source.graphsafe_set_state(state)
             training.optimizer.zero_grad(set_to_none=True)
             print(f"The step could not be recorded as a CUDA graph ({str(error).splitlines()[0]}): it runs as it is, which "
                   "is slower and right all the same.", file=sys.stderr)

@@ -15,10 +15,12 @@ def check_images(images):
                             "to that, for instance by (255 * images).round().to(torch.uint8).")
 
 
-def check_number(name, value, low, high, what=""):
-    """Refuse a number outside [``low``, ``high``]; ``what`` ends the sentence."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low <= value <= high:
-        raise FixMatchError(f"{name} = {value!r} is not possible; {name} must lie between {low} and {high}{what}.")
+def check_number(name, value, low, high, what="", whole=False):
+    """Refuse a number outside [``low``, ``high``], and on request one that is not ``whole``; ``what`` ends the sentence."""
+    kind = numbers.Integral if whole else numbers.Real
+    if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
+        raise FixMatchError(f"{name} = {value!r} is not possible; {name} must be a {'whole ' if whole else ''}number between "
+                            f"{low} and {high}{what}.")
 
 
 def check_data(data):
@@ -35,6 +37,6 @@ def check_data(data):
             raise FixMatchError(f"The images of {part} are {tuple(images.shape[1:])} and those of x {tuple(data.x.shape[1:])}; "
                                 "all must have one shape (C, H, W).")
     for part, targets in (("y", data.y), ("y_test", data.y_test)):
-        if targets.device.type == "cpu" and (targets.min() < 0 or targets.max() >= data.num_classes):  # elsewhere: checked before
+        if targets.min() < 0 or targets.max() >= data.num_classes:
             raise FixMatchError(f"{part} holds classes from {targets.min().item()} to {targets.max().item()}; they must lie "
                                 f"between 0 and {data.num_classes - 1}.")

@@ -245,7 +245,7 @@ def load_data(name, labels=40, seed=0, root=None, *, labeled=None, split=None, i
         u_true=u_true, x_test=found.x_test, y_test=found.y_test,
         class_names=tuple(found.class_names), labeled_indices=indices, flip=flip,
         drawn=(seed, split) if labeled is None and labels is not None else None)
-    if saved not in (None, data.labeled_hash):
+    if saved is not None and saved != data.labeled_hash:
         raise FixMatchError(f"The labeled set in {labeled} is not the one that was saved (hash {saved}, now "
                             f"{data.labeled_hash}): the file, the pictures or image_size have changed; save it again.")
     return data

@@ -11,6 +11,7 @@ import sys
 
 import torch
 
+from . import distributed
 from .errors import FixMatchError
 
 
@@ -89,26 +90,31 @@ def keep_memory():
 COMPILE_STEPS = 2000  # a run this long gets back what compiling costs; see benchmarks/step.py
 
 
-def compiled(model, device, steps, wanted=None):
+def compiled(model, device, steps, wanted=None, fixed=True):
     """``model`` after `torch.compile`, or itself.
 
     Args:
-        model: the net. Its shapes never change within a run, so it is compiled once for each of them.
+        model: the net.
         device: where it runs. MPS is never compiled for.
         steps: how many are ahead.
-        wanted: True or False decides; None compiles on CUDA where at least 2,000 steps are ahead.
+        wanted: True or False decides; None compiles on CUDA where at least 2,000 steps are ahead and all is ``fixed``.
+        fixed: the net is one of ours, which compile as a whole, and every step hands it the same shapes.
 
-    Where there is no C++ compiler (torch needs one on every device) the net runs as it is, and one line says so.
+    Several processes share batch norm's statistics, which cannot be compiled: there the net runs as it is. So it does where
+    there is no C++ compiler (torch needs one on every device), and one line says so.
     """
     if wanted is None:
-        wanted = device.type == "cuda" and steps >= COMPILE_STEPS
-    if not wanted or device.type == "mps":
+        wanted = fixed and device.type == "cuda" and steps >= COMPILE_STEPS
+    if not wanted or device.type == "mps" or distributed.world_size() > 1:
         return model
     if not _has_compiler():
         print("There is no C++ compiler here: the net runs without torch.compile, which is slower and right all the "
               "same.", file=sys.stderr)
         return model
-    return torch.compile(model, dynamic=False, fullgraph=True)
+    import torch._dynamo.config as limits
+
+    limits.recompile_limit = max(limits.recompile_limit, 64)  # shapes in one process, such as of a notebook that tries many mu
+    return torch.compile(model, dynamic=False, fullgraph=True) if fixed else torch.compile(model)
 
 
 def _has_compiler():

@@ -149,6 +149,16 @@ class SyncBatchNorm(nn.BatchNorm2d):
         return (centered * scale.view(per_channel) + self.bias.view(per_channel)).to(x.dtype)
 
 
+def same(module):
+    """``module`` with the parameters and buffers that process 0 has."""
+    if world_size() > 1:
+        for tensor in module.state_dict().values():
+            if isinstance(tensor, torch.Tensor):
+                dist.broadcast(sent := tensor.contiguous(), 0)
+                tensor.copy_(sent)
+    return module
+
+
 def synchronized(model, device):
     """``model`` with batch norm over all processes; itself where there is one."""
     if world_size() == 1:

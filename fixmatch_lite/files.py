@@ -53,29 +53,40 @@ def write_atomically(path, content):
 
 @contextmanager
 def only_one(folder, name="lock"):
-    """In this context the folder is this process's, by a file ``name`` in it; the system lets go of it when the process ends, however it does.
-    (Windows has no such lock: there it is a promise.)
+    """In this context nobody else has the folder, by a file ``name`` in it; the system lets go of it when the process ends,
+    however it does. (Windows has no such lock, nor have some network disks: there it is a promise.)
 
     Raises:
-        Busy: another process has it.
+        Busy: somebody else has it.
     """
     if sys.platform == "win32":
         yield
         return
-    import fcntl
-
     path = Path(folder) / name
-    with plain_errors(path):
-        file = open(path, "w")
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Busy(f"Another process is training in {folder}: wait for it, or choose another folder.") from None
+    with _locked(path):
         try:
             yield
         finally:
             path.unlink(missing_ok=True)
+
+
+def _locked(path):
+    """The file, open and locked."""
+    import fcntl
+
+    while True:
+        with plain_errors(path):
+            file = open(path, "w")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EAGAIN, errno.EACCES):
+                file.close()
+                raise Busy(f"Something else is training in {path.parent}: another process, or in this notebook a loop that was "
+                           "left (close() it). Wait for it, or choose another folder.") from None
+        if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            return file
+        file.close()  # whoever had it took the file away meanwhile: it would lock nothing
 
 
 def append_line(path, line):

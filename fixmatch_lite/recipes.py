@@ -117,7 +117,7 @@ def _rules(r):
     return [
         ("labels", "a whole number, at least 1", r.labels is None or whole(r.labels, 1)),
         ("label_seed", "a whole number, 0 to 4294967295", whole(r.label_seed, 0) and r.label_seed < 2**32),
-        ("seed", "a whole number, 0 to 9223372036854775807", whole(r.seed, 0) and r.seed < 2**63),
+        ("seed", "a whole number, 0 to 1152921504606846975", whole(r.seed, 0) and r.seed < 2**60),
         ("split", one_of(SPLITS), r.split in SPLITS),
         ("method", one_of(METHODS), r.method in METHODS),
         ("options", "a dictionary", isinstance(r.options, dict)),
@@ -246,7 +246,8 @@ def check_told(recipe, data):
     """
     told = {"dataset": data.name, **dict(zip(("label_seed", "split"), data.drawn or ()))}
     different = {name: value for name, value in told.items() if getattr(recipe, name) != value}
-    for name, value in different.items():
+    if different:
+        name, value = next(iter(different.items()))
         right = ", ".join(f"{k}={v!r}" for k, v in different.items())
         raise FixMatchError(f"The recipe says {name}={getattr(recipe, name)!r}, and of the data {name}={value!r} is true. "
                             f"Record with recipe.changed({right}), or load other data.")

@@ -69,6 +69,13 @@ def lines(folder, name=METRICS):
     return text[:text.rfind("\n") + 1].splitlines()  # what was being written when the run was killed is no line
 
 
+def remove_left_overs(folder):
+    """Delete what a process that was killed while it wrote files of a run left half written."""
+    for name in (RECIPE, METRICS, CONFIDENCE, WEIGHTS, CHECKPOINT):
+        for part in folder.glob(f"{name}.*.part"):
+            part.unlink(missing_ok=True)
+
+
 def load(path):
     """Read the run in a folder.
 

@@ -23,7 +23,7 @@ from .data import data_title
 from .errors import FixMatchError
 from .files import append_line, make_folder, only_one, write_atomically
 from .recipes import Recipe, check_told
-from .run_files import CHECKPOINT, CONFIDENCE, METRICS, RECIPE, WEIGHTS, Run, lines, list_runs, load, shipped
+from .run_files import CHECKPOINT, CONFIDENCE, METRICS, RECIPE, WEIGHTS, Run, lines, list_runs, load, remove_left_overs, shipped
 from .tensor_files import remove_tensors
 from .training import fit
 from .version import __version__
@@ -68,8 +68,7 @@ def _begin(folder, training, asked, resume, held):
     held.enter_context(only_one(folder))
     if _may_resume(folder, asked, training.recipe, training.data) != resume:  # once more, now that nobody else writes
         raise FixMatchError(f"Another process has just trained in {folder}: give the command again.")
-    for left_over in folder.glob("*.part"):  # of a process that was killed while it wrote
-        left_over.unlink()
+    remove_left_overs(folder)
     if resume:
         _trim(folder, training)
     else:

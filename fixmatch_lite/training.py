@@ -59,6 +59,7 @@ class Training:
             raise FixMatchError(f"The recipe asks for {recipe.labels} labels and the data hold {len(data.x)}; load "
                                 "the data with the same number.")
         self.recipe, self.device = recipe, choose_device(device)
+        self.own_parts = not (net is None and method is None and strong is None)
         self.dtype = autocast_dtype(self.device, recipe.precision)
         if self.device.type == "cpu":
             keep_memory()
@@ -66,13 +67,13 @@ class Training:
         self.checkpoint = checkpoint
         self.generators = make_generators(recipe.seed, self.device, distributed.rank())
         kind = Batches if isinstance(data.u, torch.Tensor) else StreamedBatches
-        self.batches = kind(recipe, self.data, (strong or make_strong(recipe)).to(self.device), self.generators)
+        self.batches = kind(recipe, self.data, (make_strong(recipe) if strong is None else strong).to(self.device), self.generators)
         self._channels_last = self.device.type != "mps"
-        model = net or make_net(recipe, data.num_classes, data.channels, self.generators["weights"])
-        model = distributed.synchronized(model.to(self.device), self.device)
+        model = make_net(recipe, data.num_classes, data.channels, self.generators["weights"]) if net is None else net.train()
+        model = distributed.synchronized(distributed.same(model.to(self.device)), self.device)
         self.model = model.to(memory_format=torch.channels_last) if self._channels_last else model
         self.ema_model = MovingAverage(self.model, recipe.ema_decay)
-        self.method = (method or make_method(recipe, data)).to(self.device)
+        self.method = distributed.same((make_method(recipe, data) if method is None else method).to(self.device))
         decayed, plain = decayed_and_not(self.model, self.method)
         self.optimizer = torch.optim.SGD(
             [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}],
@@ -85,7 +86,8 @@ class Training:
             load_checkpoint(self, checkpoint)
         elif checkpoint is not None and distributed.rank() == 0:
             make_folder(Path(checkpoint).parent)  # said now, and not at the first evaluation
-        quick = compiled(self.model, self.device, recipe.steps - self.step, compile)
+        fixed = not self.own_parts and recipe.forward != "kept"
+        quick = compiled(self.model, self.device, recipe.steps - self.step, compile, fixed)
         self._net = distributed.parallel(quick, self.device)
         self._captured = CapturedStep(self) if may_capture(self, recipe.steps - self.step, compile) else None
         self.bar = Progress(recipe.steps, self.step, progress if distributed.rank() == 0 else None)
@@ -205,7 +207,9 @@ def fit(recipe, data, *, device=None, checkpoint=None, resume=False, progress=No
             never interrupted.
         progress: "auto" (a bar in a terminal or notebook, lines in a log), "bar", "lines" or None.
         compile: whether `torch.compile` makes the net faster first, and on CUDA the whole step becomes one graph; None
-            decides both by device and number of steps, see `devices.compiled` and `captured.may_capture`.
+            decides both by device and number of steps, see `devices.compiled` and `captured.may_capture`, and does neither
+            to parts of your own. A step that became a graph runs no Python: with True, let your parts draw from
+            ``generator`` on the device, and change what they remember in place.
         net: your own in place of the recipe's: a module from float32 ``(N, C, H, W)`` to logits ``(N, classes)``.
         method: your own, see `methods`, for instance ``Consistency(policy)``. strong: your own, see `batches.Strong`. A
             checkpoint holds the state of all three; to resume, give them again. What the recipe says of them is not asked.

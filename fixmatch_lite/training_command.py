@@ -14,7 +14,7 @@ from .files import write_atomically
 from .health import Health, describe_labels
 from .places import SOURCE, check_out, default_out, setting
 from .recipes import options_of, recipe
-from .runs import record, summarize
+from .runs import RECIPE, record, summarize
 from .terminal import Table, print_result, speaker, stopped
 
 
@@ -48,7 +48,7 @@ def run_training(recipe, out, places, *, labeled, labels, device, resume, quiet)
             raise FixMatchError("Several processes need one folder: name it with --out.")
         device = distributed.start(device)
         # torchrun starts crashed processes again with the same words: then the run goes on
-        resume = resume or (int(os.environ["TORCHELASTIC_RESTART_COUNT"]) > 0 and out.exists())
+        resume = resume or (int(os.environ["TORCHELASTIC_RESTART_COUNT"]) > 0 and (out / RECIPE).exists())
     first = distributed.rank() == 0
     say, device = speaker(quiet or not first), choose_device(device)
     if out is not None:

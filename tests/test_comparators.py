@@ -13,7 +13,7 @@ from comparators_kit import tiny_data
 import fixmatch_lite as fm
 from fixmatch_lite import cli, comparators
 from fixmatch_lite.captured import CapturedStep, may_capture
-from fixmatch_lite.methods import Consistency, make_method
+from fixmatch_lite.methods import Consistency, Supervised, make_method
 from fixmatch_lite.models import make_net
 from fixmatch_lite.recipes import METHODS, options_of
 
@@ -336,6 +336,18 @@ def test_a_recorded_step_is_the_step(digits, changes):
     assert torch.equal(*(t.generators["augment"].get_state() for t in (plain, recorded)))
     for name, value in state(plain).items():
         torch.testing.assert_close(value, state(recorded)[name], rtol=1e-2, atol=1e-3, msg=name)
+
+
+@pytest.mark.gpu
+def test_a_step_that_cannot_be_recorded_is_taken_as_it_is(digits, capsys):
+    class Asking(Supervised):
+        def loss(self, batch, run):
+            loss = super().loss(batch, run)
+            assert loss.total.item() > 0 and torch.rand(3, device="cuda").sum() > 0
+            return loss
+
+    *_, last = fm.fit(short(steps=12, eval_every=12), digits, device="cuda", method=Asking(), compile=True)
+    assert last.step == 12 and capsys.readouterr().err.count("could not be recorded") == 1
 
 
 def test_remixmatchs_angle_comes_from_the_features_of_the_net_that_there_is():

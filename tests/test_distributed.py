@@ -141,6 +141,36 @@ def test_what_processes_agree_on_is_done_once_and_errors_reach_all():
         distributed.agree(refuse)
 
 
+OWN = """
+import torch, fixmatch_lite as fm
+from torch import nn
+from fixmatch_lite import distributed
+from fixmatch_lite.methods import Supervised
+
+class Scaled(Supervised):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("number", torch.rand(1))
+
+torch.set_num_threads(1)
+device = distributed.start("cpu")
+torch.manual_seed(distributed.rank())  # as if each had drawn its own
+net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10)).to(memory_format=torch.channels_last)
+training = fm.fit(fm.recipe("digits", steps=4, eval_every=4, batch_size=4, mu=1), fm.load_data("digits", labels=40),
+                  device=device, net=net, method=Scaled())
+next(training)
+for part in (training.model, training.ema_model, training.method):
+    for name, tensor in part.state_dict().items():
+        both = distributed.gathered(tensor.float().flatten()[None])
+        assert torch.equal(both[0], both[1]), name
+"""
+
+
+def test_parts_of_ones_own_begin_alike_in_every_process(tmp_path):
+    (tmp_path / "own.py").write_text(OWN)
+    torchrun(tmp_path / "own.py")
+
+
 def test_command_line_runs_under_torchrun(tmp_path):
     """Plain torchrun, no launcher of our own: one folder, one writer, the result said once."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}

@@ -1,7 +1,10 @@
 """The seam and the faster ways through the net: which of them changes the mathematics, and how."""
 
+import functools
+
 import pytest
 import torch
+from torch import nn
 
 import fixmatch_lite as fm
 from fixmatch_lite import comparators
@@ -96,6 +99,49 @@ def test_T35_compiled_net_is_the_net(digits, forward):
         torch.testing.assert_close(ends[1][name], ends[0][name], rtol=1e-3, atol=1e-4, msg=name)
     counted = torch._dynamo.utils.counters
     assert not counted["graph_break"] and counted["stats"]["unique_graphs"] <= 3
+
+
+@pytest.fixture
+def traced(monkeypatch):
+    """`torch.compile` as far as its graphs: it traces, counts shapes and refuses as always, and generates no code."""
+    torch._dynamo.reset()
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
+
+
+def test_compiling_bears_shapes_that_change_within_a_run_and_between_runs(digits, traced):
+    """The limit of torch is eight shapes; with ``forward="kept"`` nearly every step has another."""
+    training, sizes = begin(digits, forward="kept", steps=14), set()
+    training = fm.fit(training.recipe, digits, device="cpu", compile=True)
+    work = training.method.loss
+    training.method.loss = lambda batch, run: sizes.add(work(batch, run).mask.sum().item()) or work(batch, run)
+    list(training)
+    assert len(sizes) > 5 and torch._dynamo.utils.counters["stats"]["unique_graphs"] <= 6  # not one for each size
+    for mu in range(1, 12):
+        next(fm.fit(begin(digits, mu=mu, steps=1).recipe, digits, device="cpu", compile=True))
+
+
+def test_a_net_of_ones_own_may_be_one_that_does_not_compile_as_a_whole(digits, traced):
+    class Asking(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.last = nn.Linear(64, 10)
+
+        def forward(self, images):
+            return self.last(images.flatten(1) if images.sum() > 0 else images.reshape(len(images), -1))
+
+    next(fm.fit(begin(digits).recipe, digits, device="cpu", net=Asking(), compile=True))
+
+
+def test_what_is_compiled_unasked(monkeypatch):
+    """On CUDA what is ours and has one shape; never what several processes share, since SyncBatchNorm is not traced."""
+    from fixmatch_lite import devices, distributed
+
+    monkeypatch.setattr(torch, "compile", lambda model, **how: "compiled")
+    model, cuda = nn.Linear(1, 1), torch.device("cuda")
+    assert devices.compiled(model, cuda, 2000) == devices.compiled(model, cuda, 1, True, fixed=False) == "compiled"
+    assert devices.compiled(model, cuda, 1999) is devices.compiled(model, cuda, 2000, fixed=False) is model
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    assert devices.compiled(model, cuda, 2000) is devices.compiled(model, cuda, 2000, True) is model
 
 
 def test_without_a_compiler_the_net_runs_as_it_is_and_says_so(digits, monkeypatch, capsys):

@@ -1,12 +1,16 @@
 """A run is a folder: what is written can be read, summed up and compared; nothing there is ever lost."""
 
+import errno
 import json
+import os
+import sys
 
 import pytest
 import torch
 
 import fixmatch_lite as fm
 from fixmatch_lite.augment import to_float
+from fixmatch_lite.files import only_one
 
 
 @pytest.fixture(scope="module")
@@ -91,13 +95,45 @@ def test_one_folder_one_training(digits, tmp_path):
     next(first)
     before = snapshot(folder)
     for resume in (False, True):
-        with pytest.raises(fm.FixMatchError, match="Another process is training|already holds a run"):
+        with pytest.raises(fm.FixMatchError, match="Something else is training|already holds a run"):
             next(fm.runs.record(folder, small(), digits, resume=resume))
     assert snapshot(folder) == before
     first.close()
     (folder / "checkpoint.safetensors.7.part").write_text("of a process that was killed")
+    (folder / "film.mkv.part").write_text("of somebody else")
     assert len(list(fm.runs.record(folder, small(), digits, resume=True))) == small().steps - 1
-    assert {path.name for path in folder.iterdir()} == {"recipe.json", "metrics.jsonl", "confidence.jsonl", "weights.safetensors"}
+    assert {path.name for path in folder.iterdir()} == {"recipe.json", "metrics.jsonl", "confidence.jsonl", "weights.safetensors",
+                                                         "film.mkv.part"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such lock")
+def test_a_lock_where_there_are_none_and_one_that_was_let_go(tmp_path, monkeypatch):
+    import fcntl
+
+    def refusing(number):
+        def flock(file, how):
+            raise OSError(number, os.strerror(number))
+        return flock
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "flock", refusing(errno.ENOSYS))
+        with only_one(tmp_path):
+            pass
+        patch.setattr(fcntl, "flock", refusing(errno.EACCES))
+        with pytest.raises(fm.FixMatchError, match="Something else is training"), only_one(tmp_path):
+            pass
+    lock, opened, work = tmp_path / "lock", [], fcntl.flock
+
+    def late(file, how):  # whoever had the lock takes the file away after it was opened here
+        if not opened:
+            lock.unlink()
+        opened.append(file)
+        return work(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with only_one(tmp_path):
+        assert len(opened) == 2 and os.path.samestat(os.fstat(opened[-1].fileno()), lock.stat())
+    assert not lock.exists()
 
 
 def test_a_damaged_run_hides_no_other(digits, tmp_path, caplog):

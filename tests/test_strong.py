@@ -99,7 +99,8 @@ def test_draws_of_the_presets_never_change():
 def test_shares_and_images_that_cannot_be_are_refused():
     images = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
     for make, says in ((lambda: Cutout(16), "size = 16 .*a share of the side"), (lambda: RandAugment(probability=7), "probability"),
-                       (lambda: RandAugment(num_ops=-1), "num_ops"), (lambda: RandAugment(fill=300), "gray level"),
+                       (lambda: RandAugment(num_ops=-1), "num_ops"), (lambda: RandAugment(num_ops=1.5), "whole number"),
+                       (lambda: Cutout(fill=127.5), "whole number"), (lambda: RandAugment(fill=300), "gray level"),
                        (lambda: fm.weak_augment(images, pad=4), "pad = 4 .*0.125 is 4 pixels of 32"),
                        *((lambda work=work: work(images / 255), "uint8") for work in (
                            RandAugment(), Cutout(), fm.weak_augment, fm.augment.to_float, lambda i: operations.apply("Color", i, 1))),

@@ -15,6 +15,7 @@ from torch import nn
 import fixmatch_lite as fm
 from fixmatch_lite.augment import Cutout, RandAugment, to_float
 from fixmatch_lite.batches import ShuffledIndices, Strong
+from fixmatch_lite.captured import may_capture
 from fixmatch_lite.methods import Consistency
 from fixmatch_lite.policies import PseudoLabels
 from fixmatch_lite.training import autocast_dtype, evaluate, learning_rate
@@ -328,7 +329,7 @@ def test_breaking_off_trains_no_further(digits):
     ({"depth": 12}, "6 n \\+ 4"), ({"augment": "kek"}, "one of fixmatch, paper, usb"),
     ({"operations": ("Spin",)}, "as a tuple, of AutoContrast"), ({"operations": "Rotate"}, "as a tuple"), ({"operations": 5}, "as a tuple"),
     ({"decays": 0.5, "schedule": "steps"}, "rising shares"), ({"flip": "no"}, "True, False or None"), ({"nesterov": "no"}, "True or False"), ({"taus": 0.9}, "has no 'taus'"),
-    ({"momentum": 0.0}, "nesterov"), ({"labels": True}, "labels"), ({"seed": 2**63}, "seed"), ({"method": ["uda"]}, "one of fixmatch"),
+    ({"momentum": 0.0}, "nesterov"), ({"labels": True}, "labels"), ({"seed": 2**60}, "seed"), ({"method": ["uda"]}, "one of fixmatch"),
 ])
 def test_recipes_that_cannot_be(changes, message):
     with pytest.raises(fm.FixMatchError, match=message):
@@ -390,6 +391,23 @@ def test_net_method_and_strong_view_of_ones_own(digits, tmp_path):
     assert again.step == 3 and again.method.policy.steps == 3
     list(again)
     assert all(torch.equal(a, b) for a, b in zip(whole.model.state_dict().values(), again.model.state_dict().values()))
+
+
+def test_a_net_that_was_loaded_is_trained_and_not_only_asked(digits):
+    net = Small().eval()
+    before = net.layers[1].running_mean.clone()
+    next(fm.fit(small(), digits, device="cpu", net=net))
+    assert net.training and not torch.equal(net.layers[1].running_mean, before)
+
+
+def test_what_is_recorded_as_a_graph_unasked(digits):
+    """A graph runs no Python, so parts of one's own are recorded only where that was asked for."""
+    recipe = small(steps=1000)
+    own = dict(net=Small()), dict(method=Consistency(Falling())), dict(strong=Strong(lambda images, generator=None: images, Cutout(0.25)))
+    for parts, unasked in (({}, True), *((part, False) for part in own)):
+        training = fm.fit(recipe, digits, device="cpu", **parts)
+        training.device = torch.device("cuda")
+        assert may_capture(training, 1000) is unasked and may_capture(training, 1000, True)
 
 
 def test_a_place_for_the_checkpoint_that_cannot_be_is_said_before_training(digits, tmp_path):

@@ -10,7 +10,8 @@ It needs torch, torchvision, numpy and tqdm, no installation and no network; wha
 A run that is under way lives in runs/unfinished (--unfinished) and is resumed from its checkpoint; once it is finished it
 moves to fixmatch_lite/recorded (--recorded). One that nobody can go on with for now is shown as far as it came with
 --stopped, which keeps the reason and no weights; it stays wanted, and whoever trains it whole replaces it. --steps is a
-rehearsal: every run with its own recipe but so many steps, recorded elsewhere. The command may be stopped at any moment
+rehearsal: every run with its own recipe but so many steps, recorded elsewhere; on a GPU add --compile, since so short a run
+does not compile by itself, and the whole one does. The command may be stopped at any moment
 and given again, in several processes at once: each run belongs to one process at a time. No file is larger than 16 MiB.
 """
 
@@ -102,6 +103,7 @@ def do(name, values, entry, data, options, until):
     """Train one run until it is done or the time is up; True if it is done."""
     import fixmatch_lite as fm
     from fixmatch_lite.errors import Diverged
+    from fixmatch_lite.run_files import remove_left_overs
     from fixmatch_lite.tensor_files import remove_tensors
 
     folder, recipe = options.unfinished / name, recipe_of(values)
@@ -119,10 +121,11 @@ def do(name, values, entry, data, options, until):
             describe(folder, failed=str(error))
     wants = entry.get("weights_for")
     keep_weights(folder, wants is not None and wants in name, recipe, data, options)
-    for left_over in (*folder.glob("*.part"), folder / "claim"):
-        left_over.unlink(missing_ok=True)
+    remove_left_overs(folder)
     remove_tensors(folder / "checkpoint.safetensors")
+    (folder / "lock").unlink(missing_ok=True)  # of a process that was killed; the claim keeps others out to the end
     move(folder, options.recorded / name)
+    (options.recorded / name / "claim").unlink(missing_ok=True)
     run = fm.runs.load(options.recorded / name)
     if run.failed:
         print(f"{name}: {run.failed}", flush=True)
