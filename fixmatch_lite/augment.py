@@ -178,33 +178,32 @@ class RandAugment:
         check_number("probability", self.probability, 0, 1)
         check_number("fill", self.fill, 0, 255, ", a gray level", whole=True)
 
-    def draw(self, n, side, *, generator=None, device="cpu"):
-        """One layer's draws for images of ``side`` pixels, or (height, width): the operation's number (-1: none) and its
+    def draw(self, n, size, *, generator=None, device="cpu"):
+        """One layer's draws for ``n`` images of ``size`` (height, width): the operation's number (-1: none) and its
         magnitude, each ``(n,)``."""
         chosen = _integers(len(self.operations), n, generator, device)
         level = _uniform(n, generator, device)
         on = _uniform(n, generator, device) < self.probability
         plus = _uniform(n, generator, device) >= 0.5
-        signed, magnitudes = self._tables(side, device)
+        signed, magnitudes = self._tables(size, device)
         count = magnitudes.shape[1]
         if self.preset.levels is not None:
             magnitude = magnitudes[chosen, (count * level).long().clamp_(max=count - 1)]
         else:
-            magnitude = self._magnitudes(10 * level, side).gather(0, chosen[None])[0]
+            magnitude = self._magnitudes(10 * level, size).gather(0, chosen[None])[0]
         return torch.where(on, chosen, -1), torch.where(signed[chosen] & ~plus, -magnitude, magnitude)
 
-    def _magnitudes(self, level, side):
+    def _magnitudes(self, level, size):
         """For each operation its magnitudes at these levels, ``(operations, levels)``."""
-        height, width = (side, side) if isinstance(side, int) else side
-        pixels = lambda name: height if name == "TranslateY" else width
+        pixels = lambda name: size[0] if name == "TranslateY" else size[1]
         return torch.stack([self.preset.magnitude(name, level, pixels(name)) for name in self.operations])
 
     @functools.lru_cache(maxsize=8)
-    def _tables(self, side, device):
+    def _tables(self, size, device):
         """Whether each operation has two directions, and its magnitudes at the preset's levels."""
         signed = torch.tensor([name in _SIGNED for name in self.operations], device=device)
         levels = torch.tensor([*(self.preset.levels or (0,))], dtype=torch.float32)
-        return signed, self._magnitudes(levels, side).to(device)
+        return signed, self._magnitudes(levels, size).to(device)
 
     def __call__(self, images, *, generator=None):
         check_images(images)

@@ -138,7 +138,7 @@ def test_T24_cutout_covers_what_the_original_covers():
 
 
 def test_T25_levels_probability_and_replacement():
-    draws = [RandAugment().draw(60000, 32, generator=torch.Generator().manual_seed(k)) for k in range(2)]
+    draws = [RandAugment().draw(60000, (32, 32), generator=torch.Generator().manual_seed(k)) for k in range(2)]
     names = list(OPERATIONS)
     chosen, magnitude = draws[0]
     assert abs((chosen < 0).float().mean() - 0.5) < 0.01
@@ -173,7 +173,7 @@ def test_T26_translation_scales_with_the_image():
 
 def test_T26_usb_preset_draws_three_continuous_operations():
     strong = RandAugment("usb")
-    chosen, magnitude = strong.draw(20000, 32, generator=torch.Generator().manual_seed(0))
+    chosen, magnitude = strong.draw(20000, (32, 32), generator=torch.Generator().manual_seed(0))
     assert strong.num_ops == 3 and (chosen >= 0).all()
     angle = magnitude[chosen == list(OPERATIONS).index("Rotate")]
     assert angle.min() < -29 and angle.max() > 29 and len(angle.unique()) > 1000
@@ -236,7 +236,7 @@ def test_T28_a_mixed_batch_gets_what_each_operation_gives_alone(preset, channels
     """In groups (CPU) and all at once (devices that must not wait): the same pixels as one operation at a time."""
     images, strong = photos[:, :channels].repeat(3, 1, 1, 1), RandAugment(preset, probability=0.8)
     for seed in range(3):
-        chosen, magnitude = strong.draw(len(images), 32, generator=torch.Generator().manual_seed(seed))
+        chosen, magnitude = strong.draw(len(images), (32, 32), generator=torch.Generator().manual_seed(seed))
         alone = images.clone()
         for k, name in enumerate(strong.operations):
             alone[chosen == k] = apply(name, images[chosen == k], magnitude[chosen == k])

@@ -91,7 +91,7 @@ def test_draws_of_the_presets_never_change():
     """Recorded runs can be repeated only while the same seed gives the same operations and levels."""
     expected = {"fixmatch": (10801, 24990.76004), "paper": (10801, 25309.32002), "usb": (21882, 25546.48264)}
     for preset, (total, magnitudes) in expected.items():
-        chosen, magnitude = RandAugment(preset).draw(3000, 32, generator=seeded(5))
+        chosen, magnitude = RandAugment(preset).draw(3000, (32, 32), generator=seeded(5))
         assert (chosen + 1).sum() == total, preset
         assert magnitude.double().sum().item() == pytest.approx(magnitudes, abs=1e-4), preset
 
@@ -128,7 +128,7 @@ def test_imagenet_preset_has_sixteen_operations_and_eleven_levels():
     assert value("Posterize") == [0, 0, 0, 1, 1, 2, 2, 2, 3, 3, 4] and value("TranslateX")[-1] == 100
     assert value("Brightness")[0] == pytest.approx(0.1) and value("Brightness")[-1] == pytest.approx(1.9)
     assert value("SolarizeAdd")[-1] == 110 and value("Solarize")[0] == 0
-    chosen, magnitude = strong.draw(20000, 224, generator=seeded())
+    chosen, magnitude = strong.draw(20000, (224, 224), generator=seeded())
     assert (chosen < 0).float().mean().item() == pytest.approx(0.5, abs=0.02)
     shift = magnitude[chosen == strong.operations.index("TranslateX")]
     assert sorted(shift.abs().unique().tolist()) == [10.0 * k for k in range(11)]
@@ -245,7 +245,7 @@ def test_autoaugment_does_what_torchvisions_does(photos):
     from torchvision.transforms.autoaugment import AutoAugmentPolicy, InterpolationMode, _apply_op
 
     ours, theirs = AutoAugment(), Theirs(AutoAugmentPolicy.CIFAR10)
-    space, table, seen = theirs._augmentation_space(10, (32, 32)), ours.table(32, torch.device("cpu")), set()
+    space, table, seen = theirs._augmentation_space(10, (32, 32)), ours.table((32, 32), torch.device("cpu")), set()
     images = photos[:24]
     for pair, steps in enumerate(theirs.policies):
         for step, (name, probability, level) in enumerate(steps):
@@ -266,7 +266,7 @@ def test_autoaugment_draws_every_pair_with_its_probabilities(photos):
     out = ours(photos, generator=seeded())
     assert out.shape == photos.shape and out.dtype == torch.uint8 and not torch.equal(out, photos)
     assert torch.equal(out, ours(photos, generator=seeded())) and not torch.equal(out, ours(photos, generator=seeded(1)))
-    assert ours.table(32, torch.device("cpu")).shape == (2, 25, 4)
+    assert ours.table((32, 32), torch.device("cpu")).shape == (2, 25, 4)
 
 
 # All of them -----------------------------------------------------------------------------------------------------

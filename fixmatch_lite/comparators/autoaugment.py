@@ -33,15 +33,15 @@ class AutoAugment:
         self.fill = 127
 
     @functools.lru_cache(maxsize=8)
-    def table(self, side, device):
-        """For both operations of each pair, for images of ``side`` pixels or (height, width): number in `names`, probability, magnitude at plus and at minus; float32
-        ``(2, 25, 4)``."""
+    def table(self, size, device):
+        """For both operations of each pair, for images of ``size`` (height, width): number in `names`, probability,
+        magnitude at plus and at minus; float32 ``(2, 25, 4)``."""
         torchvision()
         from torchvision.transforms.autoaugment import AutoAugment as Theirs
         from torchvision.transforms.autoaugment import AutoAugmentPolicy
 
         theirs = Theirs(AutoAugmentPolicy.CIFAR10)
-        space = theirs._augmentation_space(10, (side, side) if isinstance(side, int) else tuple(side))
+        space = theirs._augmentation_space(10, tuple(size))
         rows = [[self._row(*step, space) for step in pair] for pair in theirs.policies]
         return torch.tensor(rows).transpose(0, 1).to(device)
 
