@@ -143,6 +143,8 @@ def _imagenet_magnitude(name, level, side):
     return _shared_magnitude(name, level, side)
 
 
+# Operations only: the `Cutout` after them is FixMatch's in all. (USB's own covers a square of at most half the side, of a
+# size drawn anew each time; kekmodel's is one of 17 pixels.)
 PRESETS = {
     "fixmatch": Preset(_original_magnitude),                        # the released code of the FixMatch authors
     "paper": Preset(_paper_magnitude, fill=0),                      # the table printed in the paper, as kekmodel has it

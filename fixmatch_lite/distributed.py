@@ -8,6 +8,7 @@ gathered by the functions here, which do nothing in a run of one process. Proces
 Taught in: chapter 17.
 """
 
+import atexit
 import inspect
 import os
 
@@ -47,7 +48,13 @@ def start(device=None):
         store = dist.PrefixStore(f"attempt {os.environ['TORCHELASTIC_RESTART_COUNT']}", store)
         backend = "nccl" if device.startswith("cuda") else "gloo"
         dist.init_process_group(backend, store=store, rank=rank, world_size=size)
+        atexit.register(_leave)  # gloo's threads abort a process that ends right after an exchange
     return device
+
+
+def _leave():
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def check_started():

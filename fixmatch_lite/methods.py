@@ -1,10 +1,11 @@
 """How one step's loss comes from a batch: FixMatch, and the labels alone.
 
 A method names the ``views`` of the unlabeled images that it wants and turns a `Batch` into a `Loss`. It may use what
-``run``, the `Training`, offers: ``forward`` and ``teacher`` (uint8 or scaled images to logits), ``progress`` (share of
-the steps done) and ``generator``. A method that does the same work on the device in every step, whatever the progress, says
-so with ``steady``; such a step can be recorded (`captured`). FixMatch and the policies that replace its threshold are `Consistency`; what works
-otherwise is in `comparators`. A method is a module: what it remembers are buffers, what it learns are parameters.
+``run``, the `Training`, offers: ``forward`` and ``teacher`` (uint8 or scaled images to logits), ``strong`` (weakly changed
+images to a strong view), ``progress`` (share of the steps done) and ``generator``. A method that does the same work on the
+device in every step, whatever the progress, says so with ``steady``; such a step can be recorded (`captured`). FixMatch and
+the policies that replace its threshold are `Consistency`; what works otherwise is in `comparators`. A method is a module:
+what it remembers are buffers, what it learns are parameters.
 
 Source: Sohn et al. 2020, Algorithm 1. Taught in: chapter 9.
 """

@@ -126,12 +126,17 @@ class StreamedBatches(Batches):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self._coming = collections.deque()
+        self._cuts = torch.Generator().manual_seed(2**41 + self.recipe.seed)  # a stream of its own: orders do not depend on it
 
     def state(self):
-        return self._coming[0][0] if self._coming else super().state()
+        return self._coming[0][0] if self._coming else self._now()
+
+    def _now(self):
+        return {**super().state(), "cuts": self._cuts.get_state()}
 
     def load_state(self, state):
         super().load_state(state)
+        self._cuts.set_state(state["cuts"].cpu())
         self._coming.clear()
 
     def ahead(self, steps, views):
@@ -139,7 +144,7 @@ class StreamedBatches(Batches):
 
     def next(self, views):
         while len(self._coming) < AHEAD:
-            self._coming.append((super().state(), *self._begin(len(views))))
+            self._coming.append((self._now(), *self._begin(len(views))))
         _, index, ids, labeled, unlabeled = self._coming.popleft()
         x, y = labeled()[0], self.data.y[self._on_device(index)]
         if not views:
@@ -159,7 +164,7 @@ class StreamedBatches(Batches):
         return distributed.share(index), ids, coming[0], coming[-1]
 
     def _seeds(self, count, views):
-        return torch.randint(2**62, (count, views), generator=self.unlabeled.generator)
+        return torch.randint(2**62, (count, views), generator=self._cuts)
 
 
 def load_imagenet(root, side=224):

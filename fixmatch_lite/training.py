@@ -47,7 +47,7 @@ class Training:
     """A training run as an iterator of `Metrics`; `fit` makes one.
 
     ``model`` is the net being trained, ``ema_model`` its moving average, ``step`` the updates done so far. To a method
-    it offers `forward`, `teacher`, `progress` and `generator`.
+    it offers `forward`, `teacher`, `strong`, `progress` and `generator`.
     """
 
     def __init__(self, recipe, data: SemiSupervisedData, *, device=None, checkpoint=None, resume=False,
@@ -58,6 +58,9 @@ class Training:
         if recipe.labels is not None and recipe.labels != len(data.x):
             raise FixMatchError(f"The recipe asks for {recipe.labels} labels and the data hold {len(data.x)}; load "
                                 "the data with the same number.")
+        if net is not None and method is None and recipe.method == "remixmatch":
+            raise FixMatchError("remixmatch asks a net for its features, too, which one of your own does not give; leave net "
+                                "out, or take another method.")
         self.recipe, self.device = recipe, choose_device(device)
         self.own_parts = not (net is None and method is None and strong is None)
         self.dtype = autocast_dtype(self.device, recipe.precision)
@@ -158,6 +161,10 @@ class Training:
     def generator(self):
         """Source of a method's own draws; on the training device."""
         return self.generators["augment"]
+
+    def strong(self, images):
+        """A strong view of weakly changed images, both uint8, beyond those that a batch has of the unlabeled ones."""
+        return self.batches.strong(images, generator=self.generator)
 
     def forward(self, images, with_features=False):
         """The net in training mode: uint8 images, or floats scaled to [-1, 1], to float32 logits ``(n, classes)``,

@@ -49,6 +49,10 @@ class Run:
         self.seen.append(images), self.outputs.append(logits)
         return out
 
+    @staticmethod
+    def strong(images):
+        return 255 - images
+
     @torch.no_grad()
     def teacher(self, images, train=False):
         self.taught.append((images, train))

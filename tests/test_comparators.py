@@ -350,6 +350,18 @@ def test_a_step_that_cannot_be_recorded_is_taken_as_it_is(digits, capsys):
     assert last.step == 12 and capsys.readouterr().err.count("could not be recorded") == 1
 
 
+def test_remixmatch_changes_the_labeled_images_strongly_and_wants_a_net_with_features(digits):
+    training, seen = fm.fit(short(method="remixmatch", mu=1), digits, device="cpu"), []
+    training.batches.strong.register_forward_hook(lambda module, images, out: seen.append((images[0], out)))
+    batch = training.batches.next(training.method.views)
+    seen.clear()
+    training.method.loss(batch, training)
+    (given, changed), = seen
+    assert torch.equal(given, batch.x) and changed.dtype == torch.uint8 and not torch.equal(changed, batch.x)
+    with pytest.raises(fm.FixMatchError, match="asks a net for its features"):
+        fm.fit(short(method="remixmatch"), digits, net=torch.nn.Flatten())
+
+
 def test_remixmatchs_angle_comes_from_the_features_of_the_net_that_there_is():
     heads = [make_method(short(method="remixmatch", labels=None, net=net), tiny_data()).head for net in ("wide_resnet", "resnet50")]
     assert [head.in_features for head in heads] == [make_net(short(net="wide_resnet"), 3, 1).classifier.in_features, 2048]

@@ -73,3 +73,27 @@ def test_T36_two_processes_do_what_one_does(ends, name):
     if name not in MIXING:
         for k in one:
             torch.testing.assert_close(first[k], one[k], rtol=2e-3, atol=1e-4, msg=lambda m: f"{k}: {m}")
+
+
+PROBES = """
+import math, sys, torch
+from types import SimpleNamespace
+from fixmatch_lite import distributed
+from fixmatch_lite.comparators.ctaugment import CTAugment
+
+torch.set_num_threads(1)
+distributed.start("cpu")
+strong, blind = CTAugment(), lambda images: torch.tensor([[0.0, 200.0]]).expand(len(images), 2)
+images, y = torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.zeros(4, dtype=torch.int64)
+run = SimpleNamespace(generator=torch.Generator().manual_seed(distributed.rank()), teacher=blind)
+strong.learn(run, SimpleNamespace(x=images, y=y))
+both = distributed.gathered(strong.rates[None])
+assert torch.equal(both[0], both[1])
+used = (strong.rates[strong.rates > 0].double().log().sum() / math.log(0.99)).item()
+assert abs(used - 2 * 2 * 8) < 0.01, used  # two operations an image, two parameters each, eight images in all
+"""
+
+
+def test_ctaugment_learns_from_the_probes_of_all_processes(tmp_path):
+    (tmp_path / "probes.py").write_text(PROBES)
+    torchrun(tmp_path / "probes.py")

@@ -130,6 +130,14 @@ def test_mixmatch(monkeypatch, progress, share, views):
     assert len(loss.mask) == 8 and loss.mask.mean() == 1
 
 
+@pytest.mark.parametrize("temperature", [1.0, 0.5, 0.01])
+def test_sharpen_is_the_power_and_bears_what_a_power_does_not(temperature):
+    q = torch.tensor([[0.5, 0.3, 0.2], [0.0, 0.6, 0.4], [1 / 3, 1 / 3, 1 / 3]])
+    expected = q.double() ** (1 / temperature)
+    np.testing.assert_allclose(mixing.sharpen(q, temperature), expected / expected.sum(1, keepdims=True), rtol=1e-3, atol=1e-6)
+    assert mixing.sharpen(torch.full((1, 100), 0.01), 0.01).allclose(torch.tensor(0.01))
+
+
 def test_T5_mixmatch_guess_has_no_gradient():
     method, run = made("mixmatch", DATA)
     method.loss(batch_of(DATA, method.views), run).total.backward()
@@ -158,7 +166,7 @@ def test_remixmatch(monkeypatch, progress, share, alignment):
         q = q * (p_data + 1e-6) / (p_model + 1e-6)
         q = q / q.sum(1, keepdims=True)
     target = q**2 / (q**2).sum(1, keepdims=True)
-    images, targets = mixed_by_numpy(np.concatenate([batch.x, *batch.u]),
+    images, targets = mixed_by_numpy(np.concatenate([255 - batch.x, *batch.u]),
                                      np.concatenate([np.eye(CLASSES)[batch.y], target, target, target]), shares, order)
     logits = run.numpy_logits(images)
     each = cross_entropies(targets, logits)

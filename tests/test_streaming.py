@@ -109,6 +109,14 @@ def test_T33_resumed_run_over_streamed_pictures_is_the_same(imagenet, tmp_path):
     assert all(torch.equal(v, state[k]) for k, v in whole.model.state_dict().items())
 
 
+def test_two_methods_see_the_same_pictures_whatever_views_they_ask_for(imagenet):
+    data, orders = load(imagenet), []
+    for views in (("weak",), ("weak", "strong"), ("weak", "strong", "strong")):
+        batches = fm.fit(small(), data, device="cpu").batches
+        orders.append([batches.next(views).ids.tolist() for _ in range(9)])
+    assert orders[0] == orders[1] == orders[2]
+
+
 def test_T30_every_picture_comes_before_any_comes_again(imagenet):
     training = fm.fit(small(), load(imagenet), device="cpu")
     ids = torch.cat([training.batches.next(("weak", "strong")).ids for _ in range(15)])

@@ -201,7 +201,7 @@ def test_T29_translation_really_moves_and_scales(photos):
 def test_T29_cutout_is_one_of_them_and_grows_with_the_level(photos):
     learned, chosen = CTAugment(), torch.full((len(photos),), NAMES.index("cutout"))
     place = torch.full((len(photos), 2), 0.5)
-    for level, side in ((0.0, 1), (0.999, 16)):
+    for level, side in ((0.0, 0), (0.15, 2), (0.999, 16)):  # as there: twice half a side, rounded down
         out = learned._operate(photos, chosen, torch.full((len(photos), 2), level), place)
         assert ((out == 127).all(1).sum((1, 2)) >= side * side).all()
         assert ((out != photos).any(1).sum((1, 2)) <= side * side).all()

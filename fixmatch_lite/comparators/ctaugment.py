@@ -108,8 +108,8 @@ class CTAugment(nn.Module):
         """Probe a step's labeled images and update the rates."""
         images, operations, levels = self.probe(batch.x, generator=run.generator)
         q = run.teacher(images).softmax(-1)
-        self.update(operations, levels, q.gather(1, batch.y[:, None])[:, 0])
-        distributed.mean_(self.rates)
+        used = (distributed.gathered(part.transpose(0, 1)).transpose(0, 1) for part in (operations, levels))
+        self.update(*used, distributed.gathered(q.gather(1, batch.y[:, None])[:, 0]))
 
     def update(self, operations, levels, proximity):
         """Bring ``rates`` nearer to ``proximity``, float32 ``(n,)``, in the bins that `probe` used for each image."""
@@ -148,11 +148,11 @@ class CTAugment(nn.Module):
 
     @staticmethod
     def _box(images, level, place):
-        """Squares of 1 to half a side around ``place``, bool ``(N, 1, H, W)``."""
+        """Squares of 0 to half a side around ``place``, an even number of pixels, bool ``(N, 1, H, W)``."""
         sides = []
         for side, at in zip(images.shape[-2:], place.T):
-            length = 1 + (0.499 * side * level).floor()
-            start = ((at * side).floor() - (length / 2).floor())[:, None]
+            half = ((1 + (0.499 * side * level).floor()) / 2).floor()[:, None]
+            middle = (at * side).floor()[:, None]
             pixel = torch.arange(side, device=images.device)
-            sides.append((pixel >= start) & (pixel < start + length[:, None]))
+            sides.append((pixel >= middle - half) & (pixel < middle + half))
         return sides[0][:, None, :, None] & sides[1][:, None, None, :]

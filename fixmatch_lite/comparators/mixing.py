@@ -28,8 +28,7 @@ def ramp_share(recipe, wanted=None):
 
 def sharpen(q, temperature):
     """q^(1 / temperature), normalized; below 1 the likely classes become likelier."""
-    powered = q.pow(1 / temperature)
-    return powered / powered.sum(-1, keepdim=True)
+    return (q.log() / temperature).softmax(-1)
 
 
 def mixup(images, targets, alpha, generator):
@@ -61,12 +60,12 @@ def _unremembered(run, images, **wanted):
         return run.forward(images, **wanted)
 
 
-def _mixed(batch, target, alpha, run):
-    """Logits and targets of all images, labeled ones first, mixed; and how many are labeled."""
-    images = torch.cat([to_float(part) for part in (batch.x, *batch.u)])
+def _mixed(labeled, batch, target, alpha, run):
+    """Logits and targets of all images, the ``labeled`` ones first, mixed; and how many are labeled."""
+    images = torch.cat([to_float(part) for part in (labeled, *batch.u)])
     targets = torch.cat([F.one_hot(batch.y, target.shape[1]).float(), *[target] * len(batch.u)])
     images, targets = mixup(images, targets, alpha, run.generator)
-    return run.forward(images), targets, len(batch.x)
+    return run.forward(images), targets, len(labeled)
 
 
 class MixMatch(nn.Module):
@@ -74,7 +73,7 @@ class MixMatch(nn.Module):
 
     target = sharpen(mean over the views of q, T); then MixUp over the labeled images and all views together. L =
     cross-entropy of the mixed labeled images + lambda_u * mean over images and classes of (p - target)^2 of the mixed
-    unlabeled ones. No gradient flows through a guess.
+    unlabeled ones. No gradient flows through a guess. Its views pass together; in the released code each by itself.
 
     Args:
         temperature: of the sharpening.
@@ -96,7 +95,7 @@ class MixMatch(nn.Module):
 
     def loss(self, batch, run):
         target = self.guess(batch, run)
-        logits, targets, labeled = _mixed(batch, target, self.alpha, run)
+        logits, targets, labeled = _mixed(batch.x, batch, target, self.alpha, run)
         supervised = F.cross_entropy(logits[:labeled], targets[:labeled])
         unsupervised = (logits[labeled:].softmax(-1) - targets[labeled:]).square().mean()
         confidence = target.max(-1).values
@@ -111,13 +110,14 @@ class MixMatch(nn.Module):
 
 
 class ReMixMatch(nn.Module):
-    """MixMatch with aligned guesses from the weak view alone, strong views that learn them, and a rotation to tell.
+    """MixMatch with aligned guesses from the weak view alone, strong views everywhere else, and a rotation to tell.
 
-    target = sharpen(aligned q of the weak view, T), for that view and all strong ones; MixUp over them and the labeled
+    The labeled images are strongly changed, too. target = sharpen(aligned q of the weak view, T), for that view and all strong ones; MixUp over them and the labeled
     images. L = H(mixed labeled) + lambda_u * r * H(mixed unlabeled) + lambda_1 * r * H(target, first strong view, not
     mixed) + lambda_r * H(angle, first strong view, rotated), H the mean cross-entropy and r the ramp. A linear layer on
     the net's features names the angle; an image that is not square is turned by 0 or 180 degrees only. The loss's
-    ``unsupervised`` is the mixed term; the strong view is the recipe's (the paper's is CTAugment).
+    ``unsupervised`` is the mixed term; the strong view is the recipe's (the paper's is CTAugment, without a `Cutout`
+    after it: ``cutout=0``).
 
     Args:
         temperature, alpha, ramp: as in `MixMatch`.
@@ -146,13 +146,12 @@ class ReMixMatch(nn.Module):
 
     def loss(self, batch, run):
         target, strong = self.guess(batch, run), batch.u[1]
-        logits, targets, labeled = _mixed(batch, target, self.alpha, run)
+        logits, targets, labeled = _mixed(run.strong(batch.x), batch, target, self.alpha, run)
         supervised = F.cross_entropy(logits[:labeled], targets[:labeled])
         unsupervised = F.cross_entropy(logits[labeled:], targets[labeled:])
         turned, turn = self.turn(strong, run.generator)
-        logits, features = _unremembered(run, torch.cat([strong, turned]), with_features=True)
-        before = F.cross_entropy(logits[:len(strong)], target)
-        rotation = F.cross_entropy(self.head(features[len(strong):]), turn)
+        before = F.cross_entropy(_unremembered(run, strong), target)
+        rotation = F.cross_entropy(self.head(_unremembered(run, turned, with_features=True)[1]), turn)
         r, confidence = ramp(run.progress, self.ramp), target.max(-1).values
         total = supervised + r * (self.lambda_u * unsupervised + self.lambda_1 * before) + self.lambda_r * rotation
         return Loss(total, supervised, unsupervised, torch.ones_like(confidence), target, confidence)

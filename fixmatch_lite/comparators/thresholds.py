@@ -135,7 +135,7 @@ class FreeMatch(Consistency):
     The recipe's ``tau`` is not used. The loss's ``unsupervised`` is the consistency term alone.
 
     Args:
-        lambda_f: weight of the fairness term: 0.001 is the authors' value for CIFAR-10, 0.01 for most other sets.
+        lambda_f: weight of the fairness term: 0.001 in the authors' USB configurations, 0.01 in those of TorchSSL.
         decay, clip: see `SelfAdaptiveThresholds`; decay None takes the recipe's ``ema_decay``.
 
     Source: Wang et al. 2023. Taught in: chapter 14.
