@@ -237,6 +237,16 @@ def test_stills_draw_the_numbers_of_their_widgets(each):
     assert np.array_equal(np.array(shown), images[0, 0].flip(1).numpy())
 
 
+def test_rounding_moves_nothing_over_a_threshold_and_breaks_no_tie_the_other_way():
+    sure = torch.tensor([0.99997, 1.0, 0.95, 0.94999, 0.2])
+    shown = widgets.Threshold(sure).state["confidence"]
+    for tau in (0.95, 0.9999, 1.0):
+        assert [c >= tau for c in shown] == (sure >= tau).tolist(), tau
+    near = torch.tensor([0.0, 0.002, 0.0])
+    bench = widgets.AugmentationBench(*some_pictures()[:2], {"undecided": lambda x: near.expand(len(x), 3)})
+    assert bench.answer(0, "Identity") == [(1, 33)]
+
+
 def test_a_line_of_a_still_is_cut_at_the_edge_and_broken_where_there_is_no_number():
     still = stills.Still((0, 10), (0.5, 1), {}, {}, "x", "y")
     still.line([(0, 0), (10, 1), (4, None), (2, 1), (2, 0)], "ink")
@@ -814,7 +824,7 @@ def test_run_explorer_shows_the_rows_that_were_recorded(show):
     assert number(value(page, "test accuracy")) == pytest.approx(final(*names("digits-40-fixmatch")), abs=0.06)
     assert number(value(page, "beside it")) == pytest.approx(final(*names("digits-40-supervised")), abs=0.06)
     reads(runs[0], 8)
-    page.get_by_role("slider", name="Evaluation").focus()
+    page.get_by_role("slider", name="After step").focus()
     page.keyboard.press("Home")
     reads(runs[0], 0)
     page.keyboard.press("ArrowRight")
@@ -906,6 +916,115 @@ def test_a_guess_is_kept_and_shown_beside_the_answer(show):
     page.get_by_label("no", exact=True).check()
     page.get_by_role("button", name="Keep my guess").first.click()
     assert "no ✓" in reveal.inner_text()
+
+
+@pytest.mark.browser
+def test_a_kept_number_is_the_number_in_sight_and_the_focus_stays(show):
+    page = show(*[one_of_each()[k] for k in ("GuessNumber", "RevealNumber")])
+    slider, focused = page.get_by_label("Your guess"), "document.activeElement.textContent"
+    slider.focus()
+    page.keyboard.press("End")
+    page.get_by_role("button", name="Keep my guess").press("Enter")
+    assert page.evaluate(focused) == "Change it"
+    assert page.locator("figure").nth(1).locator("[aria-live=polite], [role=status]").count() == 0  # it would tell the answer
+    page.reload()
+    page.wait_for_selector("figure:nth-of-type(2) .fm-root")
+    assert page.locator("output").inner_text() == "100 %" == slider.get_attribute("aria-valuetext") and slider.input_value() == "100"
+    page.get_by_role("button", name="Change it").press("Enter")
+    assert page.evaluate(focused) == "Keep my guess"
+    page.get_by_role("button", name="Keep my guess").press("Enter")
+    assert "100 %" in page.locator("figure").nth(1).inner_text()
+
+
+@pytest.mark.browser
+def test_arrow_keys_walk_through_a_quiz_and_space_answers(show):
+    page = show(widgets.Quiz(QUIZ))
+    first = page.locator("input").first
+    first.focus()
+    page.keyboard.press("ArrowDown")
+    assert not page.get_by_text("Not so.").is_visible() and page.locator("input").nth(1).is_checked()
+    page.keyboard.press("Space")
+    assert "of 1 answered right" in page.locator("p[aria-live]").inner_text()
+    page.locator("input").first.check()  # a pointer answers at once
+    assert page.get_by_text("The indicator.").is_visible()
+
+
+@pytest.mark.browser
+def test_a_history_tells_the_step_of_the_run_in_sight(show):
+    widget = one_of_each()["ConfidenceHistory"]
+    runs = widget.state["runs"]
+    widget.state["runs"] = [{**runs[0], "name": "long"}, {"name": "short", "moments": runs[0]["moments"][:3]}]
+    page = show(widget)
+    slider, step = page.get_by_role("slider", name="After training step"), lambda k: f"{runs[0]['moments'][k]['step']:,}"
+    slider.press("End")
+    page.get_by_label("Run").select_option("short")
+    assert slider.get_attribute("max") == "2" and page.locator("output").first.inner_text() == step(2) == slider.get_attribute("aria-valuetext")
+    assert f"After step {runs[0]['moments'][2]['step']}" in page.locator("svg[role=img]").first.get_attribute("aria-label")
+    slider.press("ArrowLeft")
+    assert page.locator("output").first.inner_text() == step(1)
+
+
+@pytest.mark.browser
+def test_a_field_shows_the_logit_that_counts(show):
+    page = show(widgets.LossCalculator())
+    field = page.locator("input[type=number]").first
+    for typed, counts in (("", "0"), ("999", "50")):
+        field.fill(typed)
+        field.blur()
+        assert field.input_value() == counts
+
+
+@pytest.mark.browser
+def test_an_explorer_without_seeds_says_nothing_of_unlabeled_images(show):
+    page = show(widgets.RunExplorer(explored(), labels=40, method="fixmatch"))
+    for button in page.locator(".fm-seeds button").all():
+        button.click()
+    assert "No seed is shown" in page.locator(".fm-read").inner_text() and "unlabeled" not in page.locator("figure svg").first.text_content()
+
+
+@pytest.mark.browser
+def test_a_line_that_came_by_a_link_goes_back_to_the_pages_own(show):
+    import json
+
+    table, split = fm.study_hours.raw_table(), fm.study_hours.split(1)
+    given = [int(k in split.labeled_rows) for k in range(len(table))]
+    other = [int(k in (3, 7, 9)) for k in range(len(table))]
+    widget = widgets.LineFit(table.Hours, table.Scores, split.labeled_rows)
+    page = show(widget, query=f"#{widget.id}?labeled={json.dumps(other, separators=(',', ':'))}")
+    slope = value(page, "slope")
+    page.get_by_role("button", name="Put all back").click()
+    back = value(page, "slope")
+    page.locator("[data-student]").nth(4).click(button="right", force=True)  # its menu, not its label
+    fresh = show(widget)
+    assert sum(given) == 5 and slope != back == value(fresh, "slope") == value(page, "slope")
+
+
+@pytest.mark.browser
+def test_what_is_printed_from_the_dark_is_dark_on_white_and_says_its_settings(show):
+    page = show(one_of_each()["Threshold"], theme="dark")
+    page.emulate_media(media="print")
+    ink = page.locator("svg text").first.evaluate("e => getComputedStyle(e).fill.match(/\\d+/g).map(Number)")
+    assert max(ink) < 120 and page.locator("output").is_visible() and not page.locator("input[type=range]").is_visible()
+
+
+@pytest.mark.browser
+def test_a_button_that_is_switched_off_hands_the_focus_on(show):
+    page = show(one_of_each()["SelfTrainingStepper"])
+    forward = page.get_by_role("button", name="Next round")
+    while forward.is_enabled():
+        forward.press("Enter")
+    assert page.evaluate("document.activeElement.textContent") == "Back"
+
+
+@pytest.mark.browser
+def test_one_step_is_one_step_without_motion_too(show):
+    page = show(widgets.Playground())
+    page.wait_for_function("document.querySelector('button.fm-main').textContent == 'Train on'", timeout=60_000)
+    page.get_by_role("button", name="Start again").click()
+    page.get_by_role("button", name="Step", exact=True).click()
+    stopped = page.get_by_text(re.compile(r"^step \d+")).inner_text()
+    page.wait_for_timeout(500)
+    assert page.get_by_text(re.compile(r"^step \d+")).inner_text() == stopped and number(stopped) < 600
 
 
 @pytest.mark.browser
@@ -1204,14 +1323,15 @@ def test_every_control_has_a_name_and_keeps_its_keys_in_jupyterlab(show):
         assert control.evaluate("e => e.labels.length > 0 || Boolean(e.getAttribute('aria-label'))")
     unnamed = page.evaluate("[...document.querySelectorAll('figure [role=img]')].filter(e => !(e.getAttribute('aria-label') || '').match(/\\d/)).length")
     assert unnamed == 0
-    assert page.locator("figure output[aria-live=polite]").count() == page.locator("figure input[type=range]").count()
+    said_by_the_slider = page.locator("figure output[aria-live=off]")
+    assert said_by_the_slider.count() == page.locator("figure input[type=range][aria-valuetext]").count()
 
 
 @pytest.mark.browser
 def test_results_are_announced_when_a_slider_moves(show):
     each = one_of_each()
     page = show(*each.values())
-    assert page.locator(".fm-numbers").evaluate_all("all => all.every(list => list.closest('[aria-live=polite]'))")
+    assert page.locator(".fm-numbers").evaluate_all("all => all.every(list => list.closest('[aria-live=polite], .fm-guess'))")
     # A slider says its own value; what counts here is what is said of the result.
     announced = """figure => [...figure.querySelectorAll('[aria-live=polite]:not(output), [role=status]')]
         .map(n => n.textContent).join(' | ')"""

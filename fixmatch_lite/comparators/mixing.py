@@ -28,7 +28,10 @@ def ramp_share(recipe, wanted=None):
 
 def sharpen(q, temperature):
     """q^(1 / temperature), normalized; below 1 the likely classes become likelier."""
-    return (q.log() / temperature).softmax(-1)
+    if temperature < 0.25:  # or all powers could be rounded to 0
+        q = q / q.amax(-1, keepdim=True)
+    powered = q.pow(1 / temperature)
+    return powered / powered.sum(-1, keepdim=True)
 
 
 def mixup(images, targets, alpha, generator):

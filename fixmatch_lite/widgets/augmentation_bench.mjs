@@ -11,13 +11,10 @@ export function lookUp(state, picture, operation, level) {
     known = magnitudes[operation],
     k = Math.min(level, known.length) - 1,
     [pixels, ...shares] = pictures[picture].changed[operation][k].map(bytes),
-    answers = shares.map((percents) => {
-      const q = Array.from(percents, (v) => v / 100);
-      let best = 0;
-      q.forEach((v, c) => {
-        if (v > q[best]) best = c;
-      });
-      return { q, answer: best, confidence: q[best] };
+    answers = shares.map((numbers) => {
+      const q = Array.from(numbers.slice(0, -1), (v) => v / 100),
+        answer = numbers.at(-1); // whole percents can be equal
+      return { q, answer, confidence: q[answer] };
     });
   return { pixels, magnitude: known[k], answers };
 }

@@ -59,7 +59,7 @@ class AugmentationBench(Widget):
         for name, change in LIES.items():
             magnitudes[name], changed[name] = [None], [change(images)]
         answers = {name: [self._ask(models, view) for view in views] for name, views in changed.items()}
-        classes = answers["Identity"][0].shape[-1]
+        classes = answers["Identity"][0].shape[-1] - 1
         pictures = [{"y": int(y[k]), "changed": {name: [
             [_text(view[k].permute(1, 2, 0)), *map(_text, q[:, k])]  # pixels, then each model's shares
             for view, q in zip(changed[name], answers[name])] for name in changed}} for k in range(len(images))]
@@ -72,14 +72,15 @@ class AugmentationBench(Widget):
     @staticmethod
     @torch.no_grad()
     def _ask(models, images):
-        """Class probabilities in whole percent, uint8 ``(models, N, classes)``."""
-        return torch.stack([(100 * model(to_float(images)).softmax(dim=1)).round().to(torch.uint8) for model in models.values()])
+        """Class probabilities in whole percent, and the most probable class, uint8 ``(models, N, classes + 1)``."""
+        q = torch.stack([model(to_float(images)).softmax(dim=1) for model in models.values()])
+        return torch.cat([(100 * q).round(), q.argmax(dim=2, keepdim=True)], dim=2).to(torch.uint8)
 
     def answer(self, picture, operation, level=1):
         """What each model answers: a list of (class, confidence in percent)."""
         views = self.state["pictures"][picture]["changed"][operation]
         rows = [base64.b64decode(q) for q in views[min(level, len(views)) - 1][1:]]
-        return [(max(range(len(row)), key=row.__getitem__), max(row)) for row in rows]
+        return [(row[-1], row[row[-1]]) for row in rows]
 
     def picture(self, picture, operation, level=1):
         """What the operation makes of a picture, as a Pillow image."""

@@ -26,18 +26,19 @@ function render({ model, el }) {
   const every = runs.flatMap((run) => run.moments);
   const most = Math.max(...every.flatMap((m) => m.right.map((_, k) => (k < BARS ? log(bar(m.right, k)) : 0)))),
     deep = Math.max(log(9), ...every.flatMap((m) => m.wrong.map((_, k) => (k < BARS ? log(bar(m.wrong, k)) : 0))));
+  const after = slider(model, "moment", {
+    label: "After training step",
+    min: 0,
+    max: Math.max(...runs.map((r) => r.moments.length)) - 1,
+    step: 1,
+    format: () => now().step.toLocaleString("en"),
+  });
   root.append(
     h(
       "div",
       { class: "fm-controls" },
-      slider(model, "moment", {
-        label: "After training step",
-        min: 0,
-        max: Math.max(...runs.map((r) => r.moments.length)) - 1,
-        step: 1,
-        format: () => now().step.toLocaleString("en"),
-      }),
-      slider(model, "tau", { label: "Threshold τ", min: 0, max: 1, step: 0.01 }),
+      after,
+      slider(model, "tau", { label: "Threshold τ", min: 0, max: 0.99, step: 0.01 }),
       runs.length > 1 ? select(model, "run", { label: "Run", options: runs.map((run, k) => [k, run.name]) }) : null,
     ),
   );
@@ -125,6 +126,7 @@ function render({ model, el }) {
     }),
   }));
   const update = () => {
+    after.fit({ max: moments().length - 1 });
     const r = kept(now().right, now().wrong, get("tau"));
     out.set({
       kept: `${r.kept} of ${r.total} (${percent(r.kept / r.total)})`,

@@ -1,6 +1,7 @@
 """Recorded truth to move through: what a threshold keeps, and what tau and mu do to whole runs."""
 
 import json
+import math
 import statistics
 
 from ..errors import FixMatchError
@@ -28,7 +29,7 @@ class Threshold(Widget):
     module = "threshold"
 
     def __init__(self, confidence, correct=None, tau=0.95, noun="examples", bins=20):
-        confidence = [float(c) for c in quantize(confidence)]
+        confidence = [_down(float(c)) for c in quantize(confidence, digits=9)]
         if not confidence or min(confidence) < 0 or max(confidence) > 1:
             raise FixMatchError("Confidences lie between 0 and 1, and there is at least one; check confidence.")
         if correct is not None:
@@ -52,6 +53,11 @@ class Threshold(Widget):
         kept = sum(c >= state["tau"] for c in state["confidence"])
         text = f"At a threshold of {state['tau']}, {kept} of {n} {state['noun']} are kept."
         return svg(640, 180, bars, f"Histogram of {n} confidences. {text}") + f"<p>{escape(text)}</p>"
+
+
+def _down(confidence):
+    """Four decimals, rounded down so that no threshold keeps more than of the number itself; float32's 0.95 is 0.95."""
+    return confidence if confidence >= 1 else min(9999, math.floor(1e4 * confidence + 1e-3)) / 1e4
 
 
 class ConfidenceHistory(Widget):

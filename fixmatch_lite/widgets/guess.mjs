@@ -34,7 +34,8 @@ function ask(root, model) {
     key = get("key");
   const committed = h("p", { "aria-live": "polite" });
   const form = h("div", {});
-  let current = null;
+  let current = null,
+    set = null; // puts a number on the slider
   const commit = button(
     "Keep my guess",
     () => {
@@ -42,6 +43,7 @@ function ask(root, model) {
       keepGuess(key, current);
       put(model, "guess", current);
       update();
+      again.focus();
     },
     { class: "fm-main" },
   );
@@ -49,6 +51,7 @@ function ask(root, model) {
     keepGuess(key, null);
     put(model, "guess", null);
     update();
+    commit.disabled ? inputs[0].focus() : commit.focus();
   });
   const inputs = [];
   if (choices) {
@@ -76,14 +79,16 @@ function ask(root, model) {
     current = (low + high) / 2;
     const digits = (String(get("step")).split(".")[1] || "").length;
     current = +(low + Math.round((current - low) / get("step")) * get("step")).toFixed(digits);
-    const local = { v: current };
     const listeners = [];
+    set = (v) => {
+      current = v;
+      listeners.forEach((f) => f());
+    };
     const tiny = {
-      get: () => local.v,
+      get: () => current,
       set: (k, v) => {
-        local.v = current = v;
+        set(v);
         commit.disabled = false;
-        listeners.forEach((f) => f());
       },
       on: (e, f) => listeners.push(f),
       save_changes() {},
@@ -118,13 +123,9 @@ function ask(root, model) {
     commit.disabled = Boolean(choices) && current === null;
     for (const input of inputs) {
       input.disabled = guess !== null;
-      if (choices) {
-        if (guess !== null) input.checked = input.value === guess;
-      } else if (guess !== null) {
-        input.value = guess;
-      }
+      if (choices && guess !== null) input.checked = input.value === guess;
     }
-    if (guess !== null) current = guess;
+    if (guess !== null) set ? set(guess) : (current = guess);
     committed.textContent =
       guess === null
         ? get("note") || "There is no score. It is kept in this browser only."
@@ -143,7 +144,7 @@ function reveal(root, model) {
     answer = get("answer"),
     unit = get("unit"),
     digits = get("digits");
-  const body = h("div", { "aria-live": "polite" });
+  const body = h("div", {}); // no live region: it would tell the answer to a guess that is made further up
   const update = () => {
     const guess = recall(get("key"));
     const line = (name, text, cls) => h("div", {}, h("dt", { text: name }), h("dd", { class: cls }, prose(text)));

@@ -69,7 +69,7 @@ export function slider(
     ...KEYS,
     ...(values ? { min: 0, max: values.length - 1, step: 1 } : { min, max, step }),
   });
-  const output = h("output", { for: id, "aria-live": "polite" });
+  const output = h("output", { for: id, "aria-live": "off" }); // the slider itself says its value
   const nearest = (v) => values.reduce((best, x, k) => (Math.abs(x - v) < Math.abs(values[best] - v) ? k : best), 0);
   const show = () => {
     const v = model.get(key);
@@ -80,7 +80,13 @@ export function slider(
   input.addEventListener("input", () => put(model, key, values ? values[+input.value] : +input.value));
   model.on(`change:${key}`, show);
   show();
-  return h("div", { class: "fm-control" }, h("label", { for: id }, prose(label)), output, input);
+  const control = h("div", { class: "fm-control" }, h("label", { for: id }, prose(label)), output, input);
+  // Where other controls decide how far this one goes and what its value means.
+  control.fit = (limits) => {
+    Object.assign(input, limits);
+    show();
+  };
+  return control;
 }
 
 export function select(model, key, { label, options }) {

@@ -11,10 +11,11 @@ function render({ model, el }) {
     n = get("x").length;
   const keys = ["labeled", "moved", "movedX"];
   const state = () => ({ x: get("x"), y: get("y"), moved: get("moved"), movedX: get("movedX"), labeled: get("labeled") });
+  const first = [...get("labeled")],
+    many = first.reduce((a, b) => a + b, 0);
   fromLink(root, model, keys);
   const sentence = (l) =>
     `Line through ${l.labeled} labeled students: ${get("yLabel")} = ${fixed(l.intercept, 1)} + ${fixed(l.slope, 2)} times ${get("xLabel")}. Mean miss on the others ${fixed(l.error, 1)}.`;
-  const many = get("labeled").reduce((a, b) => a + b, 0);
   const words = { 2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six", 7: "Seven", 8: "Eight" };
   const traces = [],
     xMax = Math.ceil(Math.max(...get("x")) * 1.08),
@@ -117,6 +118,7 @@ function render({ model, el }) {
   };
   const { svg } = picture;
   svg.addEventListener("pointerdown", (e) => {
+    if (e.button) return; // a menu, not a label
     // The student nearest to the pointer: their touch areas overlap.
     const [px, py] = pointIn(svg, e),
       now = state();
@@ -152,11 +154,10 @@ function render({ model, el }) {
     if (dragging !== null && !moved) toggle(dragging);
     dragging = null;
   });
-  svg.addEventListener("pointercancel", () => {
-    dragging = null;
-  });
+  svg.addEventListener("pointercancel", () => (dragging = null));
   svg.addEventListener("focusin", (e) => {
-    focused = +e.target.closest("[data-student]").dataset.student;
+    const student = e.target.closest("[data-student]");
+    if (student) focused = +student.dataset.student;
   });
   svg.addEventListener("focusout", (e) => {
     if (e.relatedTarget) focused = null;
@@ -213,7 +214,6 @@ function render({ model, el }) {
       }),
     ),
   );
-  const first = [...get("labeled")];
   const refresh = foot(root, model, keys, () => {
     const now = state(),
       line = fit(now);
@@ -246,8 +246,7 @@ function render({ model, el }) {
     picture.redraw();
     refresh();
   };
-  model.on("change:labeled", update);
-  model.on("change:moved", update);
+  for (const key of keys) model.on(`change:${key}`, update);
   update();
 }
 

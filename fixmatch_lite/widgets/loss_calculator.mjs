@@ -27,7 +27,7 @@ export function fixmatchLoss({ logits_x, y, weak, strong, tau, lambda_u }) {
     const q = softmax(z),
       confidence = Math.max(...q),
       pseudoLabel = q.indexOf(confidence),
-      mask = confidence >= tau ? 1 : 0;
+      mask = Math.fround(confidence) >= Math.fround(tau) ? 1 : 0; // in float32, as the module does
     return { q, confidence, pseudoLabel, mask, ...term(strong[b], pseudoLabel, (lambda_u * mask) / weak.length) };
   });
   const supervised = mean(given.map((r) => r.loss)),
@@ -104,6 +104,8 @@ function render({ model, el }) {
       const input = h("input", {
         type: "number",
         step: 0.5,
+        min: -50,
+        max: 50,
         ...KEYS,
         "aria-label": `${title}, example ${b + 1}, logit of ${name}`,
       });
@@ -116,6 +118,7 @@ function render({ model, el }) {
           get(key).map((row, k) => (k === b ? row.map((old, j) => (j === c ? v : old)) : row)),
         );
       });
+      input.addEventListener("change", () => (input.value = get(key)[b][c])); // what counts, where the field held no such number
       shares.push(h("span", { class: "fm-p" }));
       grid.append(h("span", { class: "fm-muted", text: name }), input, shares[c]);
     });

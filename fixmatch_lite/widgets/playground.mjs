@@ -46,10 +46,8 @@ function render({ model, el }) {
     note(step());
     draw(true);
   };
-  const run = button("Pause", () => (running ? hold() : go(step() >= target ? step() + STEPS : target)), {
-    class: "fm-main",
-    style: "min-width:6.2rem",
-  });
+  const goOn = () => go(step() >= target ? step() + STEPS : target),
+    run = button("Pause", () => (running ? hold() : goOn()), { class: "fm-main", style: "min-width:6.2rem" });
   const one = button("Step", () => (learners.forEach((l) => l.train()), hold()));
   const back = button("Labels back", () => put(model, "given", ""), { title: "Put every label back where it was drawn" });
   const again = button("Start again", () => restart());
@@ -142,6 +140,7 @@ function render({ model, el }) {
     const { shape, labels } = settings();
     points = makePoints(shape, POINTS, get("seed"));
     labeled = readLabels(get("given")) || chooseLabeled(points, labels, get("seed"));
+    if (document.activeElement === back) again.focus(); // it goes away
     back.hidden = !readLabels(get("given"));
     learners = METHODS.map((m) => new Learner(m, points, labeled, options(), get("seed")));
   }
@@ -153,15 +152,17 @@ function render({ model, el }) {
   // Reduced motion: the same training, shown only when it is done; in slices, so that the page stays awake.
   function still() {
     pause();
-    run.textContent = "Train on";
+    running = true;
+    run.textContent = "Pause";
     const mine = learners,
       slice = () => {
-        if (mine !== learners) return;
+        if (mine !== learners || !running) return;
         const until = performance.now() + 25;
         while (step() < target && performance.now() < until) learners.forEach((l) => l.train());
         root.ariaBusy = String(step() < target);
-        if (step() < target) setTimeout(slice, 0);
-        else draw(true);
+        if (step() < target) return setTimeout(slice, 0);
+        pause();
+        draw(true);
       };
     slice();
   }
@@ -234,17 +235,14 @@ function render({ model, el }) {
       if (!running && step() >= target) go(step() + STEPS);
       else if (!running) draw(true);
     });
-  onTheme(() => {
-    colors = null;
-    draw(false);
-  });
+  onTheme(() => draw((colors = null)));
   new ResizeObserver(([seen]) => {
     root.classList.toggle("fm-narrow", seen.contentRect.width < 520);
     draw(false);
   }).observe(root);
   new IntersectionObserver(([seen]) => {
     visible = seen.isIntersecting;
-    if (visible && running && !frame) frame = requestAnimationFrame(tick);
+    if (visible && running && !frame && !reducedMotion()) frame = requestAnimationFrame(tick);
   }).observe(panels);
   root.classList.toggle("fm-narrow", root.clientWidth > 0 && root.clientWidth < 520);
   show();

@@ -10,9 +10,16 @@ function render({ model, el }) {
   const items = model.get("items"),
     root = start(el);
   const total = h("p", { class: "fm-note", "aria-live": "polite" });
+  const choose = (q, k) => {
+    const chosen = [...model.get("chosen")];
+    chosen[q] = k;
+    put(model, "chosen", chosen);
+  };
+  // Arrow keys walk through the options, as they do in every list of this kind, and answer nothing yet.
+  let walking = false;
   const blocks = items.map((item, q) => {
     const name = newId();
-    const set = h("fieldset", {}, h("legend", {}, items.length > 1 ? `${q + 1}. ` : null, prose(item.question)));
+    const set = h("fieldset", { onpointerdown: () => (walking = false) }, h("legend", {}, items.length > 1 ? `${q + 1}. ` : null, prose(item.question)));
     const rows = item.options.map((option, k) => {
       const why = h("p", { class: "fm-why", hidden: true, id: newId() });
       const input = h("input", {
@@ -20,10 +27,10 @@ function render({ model, el }) {
         name,
         ...KEYS,
         "aria-describedby": why.id,
-        onchange: () => {
-          const chosen = [...model.get("chosen")];
-          chosen[q] = k;
-          put(model, "chosen", chosen);
+        onchange: () => walking || choose(q, k),
+        onkeydown: (e) => {
+          walking = e.key.startsWith("Arrow");
+          if (e.key === " " || e.key === "Enter") choose(q, k);
         },
       });
       set.append(h("label", { class: "fm-choice" }, input, h("span", {}, prose(option.text))), why);
@@ -57,7 +64,7 @@ function render({ model, el }) {
     const done = chosen.filter((c) => c !== null).length;
     total.textContent = done
       ? `${score(items, chosen)} of ${done} answered right` + (done < items.length ? `; ${items.length - done} to go.` : ".")
-      : "Choose an answer; every option comes with a reason.";
+      : "Choose an answer (with keys: arrows, then Space); every option comes with a reason.";
   };
   model.on("change:chosen", update);
   update();

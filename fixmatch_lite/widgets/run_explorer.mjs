@@ -73,10 +73,7 @@ function render({ model, el }) {
       choice("labels", "Labels", named(labels)),
       choice("method", "Method", named(methods)),
       choice("other", "Beside it (dashed)", [["", "none"], ...named(methods)]),
-      choice("axis", "Against", [
-        ["steps", "training steps"],
-        ["minutes", "minutes"],
-      ]),
+      choice("axis", "Against", [["steps", "training steps"], ["minutes", "minutes"]]),
       seeds,
     );
     if (active) boxes.querySelector(`[data-of="${active}"]`).focus();
@@ -139,11 +136,7 @@ function render({ model, el }) {
           y,
           xTicks: xs,
           yTicks: shareTicks(least, k ? 2.5 : 4.5),
-          left,
-          right: edge,
-          top,
-          bottom,
-          yLabel: title,
+          ...{ left, right: edge, top, bottom, yLabel: title },
           xLabel: k === 2 ? (minutes() ? "minutes of training" : "training step") : null,
           yFormat: (v) => percent(v),
           xFormat: k === 2 ? (v) => v.toLocaleString("en") : () => "",
@@ -174,8 +167,10 @@ function render({ model, el }) {
         svg.append(s("line", { x1: px, x2: px, y1: top, y2: bottom, stroke: "var(--fm-edge)" }));
         if (v !== null && v >= least) svg.append(s("circle", { cx: px, cy: y(v), r: 4.5, fill: "var(--fm-ink)" }));
       }
-      if (!some.some(([, r]) => r[name].some((v) => v !== null)))
-        svg.append(s("text", { x: (left + edge) / 2, y: (top + bottom) / 2, "text-anchor": "middle", class: "fm-halo", text: "uses no unlabeled images" }));
+      if (some.length && !some.some(([set]) => set[name])) {
+        const text = some.some(([set]) => set.mask_rate) ? "nothing was kept" : "uses no unlabeled images";
+        svg.append(s("text", { x: (left + edge) / 2, y: (top + bottom) / 2, "text-anchor": "middle", class: "fm-halo", text }));
+      }
       scales = [x, y];
       const m = median(ends);
       label(svg, `${title} against ${minutes() ? "minutes" : "steps"}, ${some.length} runs. Median at the end: ${percent(m, 1)}.`);
@@ -192,17 +187,24 @@ function render({ model, el }) {
           });
       if (best[0] === Infinity) return;
       pointed = [best[1], best[2]];
-      put(model, "at", Math.round((best[3] * (longest() - 1)) / Math.max(1, best[1].steps.length - 1)));
+      put(model, "at", (best[3] * (longest() - 1)) / Math.max(1, best[1].steps.length - 1));
     };
     made.svg.addEventListener("pointermove", point);
     made.svg.addEventListener("pointerdown", point);
     return made;
   });
 
+  // From the first evaluation to the last of the method shown, however many it has; `at` counts in those of the longest run.
+  const along = slider(model, "at", {
+    label: "After step",
+    min: 0,
+    max: longest() - 1,
+    step: "any",
+    format: () => ((set) => (set ? set.steps[spot(set)].toLocaleString("en") : ""))(find(get("method"))),
+  });
   root.append(
     read,
-    h("div", { class: "fm-controls fm-wide" },
-      slider(model, "at", { label: "Evaluation", min: 0, max: longest() - 1, step: 1, format: (v) => String(v + 1) })),
+    h("div", { class: "fm-controls fm-wide" }, along),
     out.list,
   );
   const percents = (run, k) => CURVES.map(([name]) => percent(run[name][k], name === "test_accuracy" ? 2 : 1));
@@ -234,6 +236,7 @@ function render({ model, el }) {
       const at = `step ${set.steps[k].toLocaleString("en")}, minute ${fixed(run.time[k] / 60, 2)}`;
       read.textContent = `${set.method}, seed ${run.seed}, ${at}${told.join("")}.`;
     } else read.textContent = "No seed is shown.";
+    along.fit({ step: (longest() - 1) / Math.max(1, find(get("method")).steps.length - 1) });
     plots.forEach((p) => p.redraw());
     refresh();
   };

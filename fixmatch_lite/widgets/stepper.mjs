@@ -50,7 +50,6 @@ function render({ model, el }) {
     step: 1,
     format: (v) => `${Math.min(v, last())} of ${last()}`,
   });
-  const input = rounds.querySelector("input");
   const controls = h("div", { class: "fm-controls" }, rounds);
   if (history.taus.length > 1) controls.append(slider(model, "tau", { label: "Threshold τ", values: history.taus }));
   if (history.flips.length > 1)
@@ -179,13 +178,12 @@ function render({ model, el }) {
     };
   });
   const update = () => {
-    input.max = last();
-    input.value = now();
-    input.disabled = last() === 0;
-    rounds.querySelector("output").textContent = `${now()} of ${last()}`;
-    input.setAttribute("aria-valuetext", `${now()} of ${last()}`);
+    rounds.fit({ max: last(), disabled: last() === 0 });
+    const held = document.activeElement; // a button that is switched off would lose the focus
     back.disabled = now() === 0;
     next.disabled = now() === last();
+    if (held === next && next.disabled) back.focus();
+    if (held === back && back.disabled) next.focus();
     const j = judge(history, run(), now());
     out.set({
       kept: `${j.kept} of ${j.unlabeled}`,

@@ -21,14 +21,18 @@ def _variables(colors):
 
 
 # The book switches with data-theme, JupyterLab with an attribute of body, Colab with one of html, VS Code with a
-# class; only where none of them says anything does the system's own setting decide.
+# class; only where none of them says anything does the system's own setting decide. Paper is white.
+_TOLD_DARK = ('html[data-theme="dark"] .fm-widget, html[theme="dark"] .fm-widget, body[data-jp-theme-light="false"] .fm-widget, '
+              "body.vscode-dark .fm-widget")
+_UNTOLD = 'html:not([data-theme]):not([theme]) body:not([data-jp-theme-light]):not([class*="vscode"]) .fm-widget'
 CSS = f"""
 .fm-widget {{ {_variables(LIGHT)} color-scheme: light; }}
-html[data-theme="dark"] .fm-widget, html[theme="dark"] .fm-widget, body[data-jp-theme-light="false"] .fm-widget,
-body.vscode-dark .fm-widget {{ {_variables(DARK)} color-scheme: dark; }}
+{_TOLD_DARK} {{ {_variables(DARK)} color-scheme: dark; }}
 @media (prefers-color-scheme: dark) {{
-  html:not([data-theme]):not([theme]) body:not([data-jp-theme-light]):not([class*="vscode"]) .fm-widget {{
-    {_variables(DARK)} color-scheme: dark; }}
+  {_UNTOLD} {{ {_variables(DARK)} color-scheme: dark; }}
+}}
+@media print {{
+  {_TOLD_DARK}, {_UNTOLD} {{ {_variables(LIGHT)} color-scheme: light; }}
 }}
 """ + """
 .fm-widget { box-sizing: border-box; margin: 1rem 0; padding: .8rem 1rem .6rem; max-width: 100%; min-width: 0;
@@ -106,5 +110,5 @@ body.vscode-dark .fm-widget {{ {_variables(DARK)} color-scheme: dark; }}
 .fm-widget code { font-size: .9em; color: inherit; background: var(--fm-raised); padding: 0 .25em; border-radius: 3px; border: 0; }
 @media (max-width: 480px) { .fm-widget { padding: .65rem .7rem .45rem; }
   .fm-widget input[type="range"], .fm-widget :is(button, select, input[type="number"]) { min-height: 44px; } .fm-choice { min-height: 44px; } }
-@media print { .fm-controls, .fm-buttons, .fm-foot { display: none; } }
+@media print { .fm-buttons, .fm-foot, .fm-widget input[type="range"] { display: none; } }
 """
