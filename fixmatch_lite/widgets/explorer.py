@@ -23,6 +23,7 @@ def variant(recipe):
     about = ("labels", "label_seed", "seed", "steps", "eval_every", "options")
     changed = [f"{name} {value:g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else f"{name} {value}"
                for name, value in recipe.as_dict().items() if name not in about and value is not None and value != base.as_dict()[name]]
+    changed += [f"labels of draw {recipe.label_seed}"] if recipe.label_seed != recipe.seed else []
     changed += [f"{value}" if recipe.method == "mistaken" else f"{name} {value}" for name, value in recipe.options.items()]
     return ", ".join([recipe.method, *changed])
 
@@ -60,7 +61,7 @@ class RunExplorer(Widget):
 
     Args:
         runs: `Run` objects that are done, or were stopped. None: those that come with the module, but of the grid over tau and mu, which
-            `TwoKnobs` shows, only the recipe's own values.
+            `TwoKnobs` shows, only the recipe's own values, and of those that share a draw of the labels only one.
         data, labels, method, other: what is shown first; None takes FixMatch, or else the first there is. ``other`` is a
             second method.
 
@@ -99,7 +100,8 @@ class RunExplorer(Widget):
         from ..recipes import recipe
 
         base = recipe(run.recipe.dataset)
-        return "-grid-" in run.name and (run.recipe.tau, run.recipe.mu) != (base.tau, base.mu)
+        crossed = run.recipe.seed != run.recipe.label_seed  # several runs on one draw of the labels: chapter 13
+        return crossed or "-grid-" in run.name and (run.recipe.tau, run.recipe.mu) != (base.tau, base.mu)
 
     @staticmethod
     def _set(data, labels, method, steps, runs, every):
