@@ -73,7 +73,7 @@ class CapturedStep:
         graph.register_generator_state(augment)
         training.optimizer.zero_grad(set_to_none=True)  # the gradients' memory belongs to the graph
         before = torch.cuda.current_stream(training.device)
-        sources = augment, torch.cuda.default_generators[augment.device.index]
+        sources = augment, torch.cuda.default_generators[torch.cuda.current_device()]
         kept = [source.clone_state() for source in sources]
         try:
             with torch.cuda.graph(graph, stream=self.stream):
