@@ -37,6 +37,6 @@ def check_data(data):
             raise FixMatchError(f"The images of {part} are {tuple(images.shape[1:])} and those of x {tuple(data.x.shape[1:])}; "
                                 "all must have one shape (C, H, W).")
     for part, targets in (("y", data.y), ("y_test", data.y_test)):
-        if targets.min() < 0 or targets.max() >= data.num_classes:
+        if not targets.is_meta and (targets.min() < 0 or targets.max() >= data.num_classes):
             raise FixMatchError(f"{part} holds classes from {targets.min().item()} to {targets.max().item()}; they must lie "
                                 f"between 0 and {data.num_classes - 1}.")
