@@ -58,9 +58,6 @@ class Training:
         if recipe.labels is not None and recipe.labels != len(data.x):
             raise FixMatchError(f"The recipe asks for {recipe.labels} labels and the data hold {len(data.x)}; load "
                                 "the data with the same number.")
-        if net is not None and method is None and recipe.method == "remixmatch":
-            raise FixMatchError("remixmatch asks a net for its features, too, which one of your own does not give; leave net "
-                                "out, or take another method.")
         self.recipe, self.device = recipe, choose_device(device)
         self.own_parts = not (net is None and method is None and strong is None)
         self.dtype = autocast_dtype(self.device, recipe.precision)
@@ -77,6 +74,9 @@ class Training:
         self.model = model.to(memory_format=torch.channels_last) if self._channels_last else model
         self.ema_model = MovingAverage(self.model, recipe.ema_decay)
         self.method = distributed.same((make_method(recipe, data) if method is None else method).to(self.device))
+        if net is not None and method is None and getattr(self.method, "asks_features", False):
+            raise FixMatchError(f"{recipe.method} asks a net for its features, too, which one of your own does not give; leave "
+                                "net out, or take another method.")
         decayed, plain = decayed_and_not(self.model, self.method)
         self.optimizer = torch.optim.SGD(
             [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}],

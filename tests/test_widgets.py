@@ -984,8 +984,6 @@ def test_an_explorer_without_seeds_says_nothing_of_unlabeled_images(show):
 
 @pytest.mark.browser
 def test_a_line_that_came_by_a_link_goes_back_to_the_pages_own(show):
-    import json
-
     table, split = fm.study_hours.raw_table(), fm.study_hours.split(1)
     given = [int(k in split.labeled_rows) for k in range(len(table))]
     other = [int(k in (3, 7, 9)) for k in range(len(table))]

@@ -115,8 +115,8 @@ class MixMatch(nn.Module):
 class ReMixMatch(nn.Module):
     """MixMatch with aligned guesses from the weak view alone, strong views everywhere else, and a rotation to tell.
 
-    The labeled images are strongly changed, too. target = sharpen(aligned q of the weak view, T), for that view and all strong ones; MixUp over them and the labeled
-    images. L = H(mixed labeled) + lambda_u * r * H(mixed unlabeled) + lambda_1 * r * H(target, first strong view, not
+    The labeled images are strongly changed, too. target = sharpen(aligned q of the weak view, T), for that view and all
+    strong ones; MixUp over them and the labeled images. L = H(mixed labeled) + lambda_u * r * H(mixed unlabeled) + lambda_1 * r * H(target, first strong view, not
     mixed) + lambda_r * H(angle, first strong view, rotated), H the mean cross-entropy and r the ramp. A linear layer on
     the net's features names the angle; an image that is not square is turned by 0 or 180 degrees only. The loss's
     ``unsupervised`` is the mixed term; the strong view is the recipe's (the paper's is CTAugment, without a `Cutout`
@@ -132,6 +132,7 @@ class ReMixMatch(nn.Module):
 
     forwards = ("joint",)
     alignable = True
+    asks_features = True
 
     def __init__(self, recipe, data, *, temperature=0.5, alpha=0.75, views=2, ramp=None, lambda_1=0.5, lambda_r=0.5):
         super().__init__()

@@ -35,7 +35,7 @@ function ask(root, model) {
   const committed = h("p", { "aria-live": "polite" });
   const form = h("div", {});
   let current = null,
-    set = null; // puts a number on the slider
+    set = (guess) => (current = guess);
   const commit = button(
     "Keep my guess",
     () => {
@@ -80,8 +80,8 @@ function ask(root, model) {
     const digits = (String(get("step")).split(".")[1] || "").length;
     current = +(low + Math.round((current - low) / get("step")) * get("step")).toFixed(digits);
     const listeners = [];
-    set = (v) => {
-      current = v;
+    set = (guess) => {
+      current = guess;
       listeners.forEach((f) => f());
     };
     const tiny = {
@@ -125,7 +125,7 @@ function ask(root, model) {
       input.disabled = guess !== null;
       if (choices && guess !== null) input.checked = input.value === guess;
     }
-    if (guess !== null) set ? set(guess) : (current = guess);
+    if (guess !== null) set(guess);
     committed.textContent =
       guess === null
         ? get("note") || "There is no score. It is kept in this browser only."

@@ -151,9 +151,6 @@ function render({ model, el }) {
   }
   // Reduced motion: the same training, shown only when it is done; in slices, so that the page stays awake.
   function still() {
-    pause();
-    running = true;
-    run.textContent = "Pause";
     const mine = learners,
       slice = () => {
         if (mine !== learners || !running) return;
@@ -169,11 +166,12 @@ function render({ model, el }) {
   function go(to) {
     target = Math.min(FAR, Math.max(0, Math.round(to)));
     note(target);
-    if (reducedMotion()) return still();
+    pause();
     running = true;
-    [pace, drawn] = [pacer(), 0]; // the first frame writes its numbers
     run.textContent = "Pause";
-    if (!frame) frame = requestAnimationFrame(tick);
+    if (reducedMotion()) return still();
+    [pace, drawn] = [pacer(), 0]; // the first frame writes its numbers
+    frame = requestAnimationFrame(tick);
   }
   function pause() {
     running = false;
@@ -235,7 +233,10 @@ function render({ model, el }) {
       if (!running && step() >= target) go(step() + STEPS);
       else if (!running) draw(true);
     });
-  onTheme(() => draw((colors = null)));
+  onTheme(() => {
+    colors = null;
+    draw(false);
+  });
   new ResizeObserver(([seen]) => {
     root.classList.toggle("fm-narrow", seen.contentRect.width < 520);
     draw(false);

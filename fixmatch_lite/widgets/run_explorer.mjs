@@ -44,9 +44,10 @@ function render({ model, el }) {
   fromLink(root, model, LINKED);
 
   const find = (method) => sets.find((t) => t.data === get("data") && t.labels === get("labels") && t.method === method);
+  const main = () => find(get("method")); // a link may name none
   const hidden = () => get("hidden").split(",").filter(Boolean);
   const shown = (set) => (set ? set.runs.filter((run) => !hidden().includes(String(run.seed))) : []);
-  const both = () => unique([find(get("method")), find(get("other"))]).filter(Boolean);
+  const both = () => unique([main(), find(get("other"))]).filter(Boolean);
   const minutes = () => get("axis") === "minutes";
   const where = (set, run, k) => (minutes() ? run.time[k] / 60 : set.steps[k]);
 
@@ -109,8 +110,7 @@ function render({ model, el }) {
   const longest = () => Math.max(...sets.map((t) => t.steps.length));
   const spot = (set) => Math.round((get("at") * (set.steps.length - 1)) / Math.max(1, longest() - 1));
   const current = () => {
-    const set = find(get("method"));
-    return pointed || [set, shown(set)[0]];
+    return pointed || [main(), shown(main())[0]];
   };
 
   const plots = CURVES.map(([name, title, color], k) => {
@@ -136,7 +136,8 @@ function render({ model, el }) {
           y,
           xTicks: xs,
           yTicks: shareTicks(least, k ? 2.5 : 4.5),
-          ...{ left, right: edge, top, bottom, yLabel: title },
+          left, right: edge, top, bottom,
+          yLabel: title,
           xLabel: k === 2 ? (minutes() ? "minutes of training" : "training step") : null,
           yFormat: (v) => percent(v),
           xFormat: k === 2 ? (v) => v.toLocaleString("en") : () => "",
@@ -200,7 +201,7 @@ function render({ model, el }) {
     min: 0,
     max: longest() - 1,
     step: "any",
-    format: () => ((set) => (set ? set.steps[spot(set)].toLocaleString("en") : ""))(find(get("method"))),
+    format: () => (main() ? main().steps[spot(main())].toLocaleString("en") : ""),
   });
   root.append(
     read,
@@ -222,7 +223,7 @@ function render({ model, el }) {
   }));
   const update = () => {
     const [set, run] = current(),
-      finals = shown(find(get("method"))).map((r) => r.final / 10000),
+      finals = shown(main()).map((r) => r.final / 10000),
       beside = get("other") ? shown(find(get("other"))).map((r) => r.final / 10000) : [];
     out.set({
       final: percent(median(finals), 1),
@@ -236,7 +237,7 @@ function render({ model, el }) {
       const at = `step ${set.steps[k].toLocaleString("en")}, minute ${fixed(run.time[k] / 60, 2)}`;
       read.textContent = `${set.method}, seed ${run.seed}, ${at}${told.join("")}.`;
     } else read.textContent = "No seed is shown.";
-    along.fit({ step: (longest() - 1) / Math.max(1, find(get("method")).steps.length - 1) });
+    along.fit({ step: (longest() - 1) / Math.max(1, main().steps.length - 1) });
     plots.forEach((p) => p.redraw());
     refresh();
   };
