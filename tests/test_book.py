@@ -147,6 +147,11 @@ def test_headings_stand_in_order(page):
 
 
 @pytest.mark.parametrize("page", WRITTEN or PAGES, ids=name)
+def test_a_fold_is_named_by_what_is_seen_on_it(page):
+    assert [fold for fold in soup(page).find_all("summary") if fold.get("aria-label") or not fold.get_text(strip=True)] == []
+
+
+@pytest.mark.parametrize("page", WRITTEN or PAGES, ids=name)
 def test_page_says_its_language_and_has_our_icon(page):
     assert soup(page).html.get("lang") == "en"
     assert "FixMatch Lite" in soup(page).title.text

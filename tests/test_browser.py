@@ -35,6 +35,12 @@ def test_page_is_quiet_asks_nobody_and_sets_its_math(desk):
 
 
 @pytest.mark.parametrize("desk", WRITTEN, indirect=True)
+def test_formulas_are_read_and_are_no_stops_of_the_tab_key(desk):
+    assert desk.locator("mjx-container[tabindex]").count() == 0
+    assert desk.locator("mjx-container mjx-assistive-mml").count() == desk.locator("mjx-container").count()
+
+
+@pytest.mark.parametrize("desk", WRITTEN, indirect=True)
 def test_nothing_moves_for_who_asked_for_less_motion(desk):
     moving = desk.evaluate("""() => [...document.querySelectorAll('*')].filter(e => {
         const style = getComputedStyle(e);
@@ -79,6 +85,26 @@ def test_contents_open_on_a_phone(visit):
     link.tap()
     page.wait_for_url("**/04_self_training.html")
     assert contents.count() and page.complaints == []
+
+
+def test_closed_contents_are_no_stops_of_the_tab_key(visit):
+    page = visit("notebooks/01_study_hours.html", width=640, height=700)
+    contents = page.locator(".bd-sidebar-secondary .section-nav").first
+    assert contents.evaluate("e => getComputedStyle(e).visibility") == "hidden"
+
+
+def test_the_focus_is_seen_and_stays_where_a_key_was_pressed(visit):
+    page = visit("notebooks/01_study_hours.html")
+    for name in ("Download this page", "Source repositories", "Color mode"):
+        button = page.get_by_role("button", name=name).first
+        page.keyboard.press("Tab")  # by key, so that the focus is shown
+        button.focus()
+        assert button.evaluate("e => getComputedStyle(e).outlineStyle") == "solid", name
+    button.press("Enter")
+    assert button.evaluate("e => e === document.activeElement") and "Color mode: " in page.locator("body > [role=status]").inner_text()
+    copy = page.locator(".copybtn").first
+    copy.press("Enter")
+    assert copy.evaluate("e => e === document.activeElement") and page.locator("body > [role=status]").inner_text() == "Copied"
 
 
 def _contrast(page, selector):

@@ -839,9 +839,13 @@ def test_run_explorer_shows_the_rows_that_were_recorded(show):
     assert page.get_by_label("Labels").input_value() == "250" and page.get_by_label("Method").input_value() == "fixmatch"
     reads(runs[12], 1)
     page.get_by_label("Against", exact=True).select_option("minutes")
-    assert "against minutes, 3 runs" in page.locator("svg[role=img]").first.get_attribute("aria-label")
+    picture = page.locator("svg[role=img]").first
+    assert picture.get_attribute("aria-label").startswith("test accuracy against minutes: fixmatch, 3 runs, median at the end ")
     page.get_by_label("Data").select_option("digits")
     page.get_by_label("Labels").select_option("40")
+    page.get_by_label("Beside it").select_option("supervised")  # each method's median for itself, not one of all curves
+    medians = [f"{method}, 3 runs, median at the end {final(*names(f'digits-40-{method}')):.1f} %" for method in ("fixmatch", "supervised")]
+    assert picture.get_attribute("aria-label") == f"test accuracy against minutes: {'; '.join(medians)}."
     page.get_by_label("Method").select_option("supervised")
     reads(runs[3], 1)
     assert page.get_by_text("uses no unlabeled images").count() == 2
@@ -950,6 +954,65 @@ def test_arrow_keys_walk_through_a_quiz_and_space_answers(show):
 
 
 @pytest.mark.browser
+def test_a_click_that_no_key_made_answers_a_quiz_and_what_was_only_walked_to_does_not_stay(show):
+    page = show(widgets.Quiz(QUIZ))
+    first, second = page.locator("fieldset").first.locator("input").all()[:2]
+    told = page.locator("p[aria-live]")
+    first.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Tab")
+    assert not second.is_checked() and told.inner_text() == ""
+    first.focus()
+    page.keyboard.press("ArrowDown")
+    page.wait_for_timeout(20)
+    second.evaluate("e => e.click()")  # as a screen reader does it
+    assert "of 1 answered right" in told.inner_text() and second.is_checked()
+    first.evaluate("e => e.click()")
+    assert first.is_checked() and page.get_by_text("The indicator.").is_visible()
+    page.keyboard.press("ArrowDown")
+    page.locator("fieldset").nth(1).locator("input").first.focus()
+    assert first.is_checked() and not second.is_checked()
+
+
+@pytest.mark.browser
+def test_widgets_have_names_and_no_headings_of_their_own(show):
+    page = show(*one_of_each().values())
+    names = page.locator("figure").evaluate_all("all => all.map(f => f.ariaLabel)")
+    assert all(names) and {"Line fit", "Two knobs", "Playground"} <= set(names)
+    assert page.locator("figure :is(h1, h2, h3, h4, h5, h6)").count() == 0
+
+
+@pytest.mark.browser
+def test_a_copied_link_is_told_once(show):
+    page = show(widgets.LossCalculator())
+    link, told = page.get_by_role("button", name="Copy link"), page.locator(".fm-foot [role=status]")
+    page.evaluate("""() => { window.heard = [];
+        new MutationObserver(() => heard.push(document.querySelector('.fm-foot [role=status]').textContent))
+            .observe(document.querySelector('.fm-foot [role=status]'), { childList: true }); }""")
+    link.press("Enter")
+    page.wait_for_function("document.querySelector('.fm-foot [role=status]').textContent")
+    assert link.get_attribute("aria-live") is None
+    page.wait_for_function("!document.querySelector('.fm-foot [role=status]').textContent")
+    assert told.inner_text() == "" and [text for text in page.evaluate("heard") if text] == page.evaluate("heard.slice(0, 1)")
+
+
+@pytest.mark.browser
+def test_a_line_says_that_two_labels_must_stay(show):
+    page = show(one_of_each()["LineFit"])
+    for _ in range(6):
+        students = page.locator("[data-student][aria-pressed=true]")
+        before = students.count()
+        students.first.focus()
+        page.keyboard.press("Enter")
+        if students.count() == before:
+            break
+    assert before == 2 and page.get_by_text("Two labels must stay").count() == 1
+    page.locator("[data-student][aria-pressed=false]").first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("[data-student][aria-pressed=true]").count() == 3 and page.get_by_text("Two labels must stay").count() == 0
+
+
+@pytest.mark.browser
 def test_a_history_tells_the_step_of_the_run_in_sight(show):
     widget = one_of_each()["ConfidenceHistory"]
     runs = widget.state["runs"]
@@ -1039,7 +1102,7 @@ def test_quiz_gives_a_reason_for_every_option(show):
 
 
 def accuracies(page, figure=0):
-    return [number(t) for t in page.locator("figure").nth(figure).locator(".fm-panel h4 b").all_inner_texts()]
+    return [number(t) for t in page.locator("figure").nth(figure).locator(".fm-panel .fm-name b").all_inner_texts()]
 
 
 @pytest.mark.browser
@@ -1110,7 +1173,7 @@ def label_names(page):
 
 
 def placed(name):
-    return tuple(float(v.replace("−", "-")) for v in re.search(r"at ([−\d.]+), ([−\d.]+)\.", name).groups())
+    return tuple(float(v.replace("−", "-")) for v in re.search(r"at ([−\d.]+), ([−\d.]+)$", name).groups())
 
 
 @pytest.mark.browser
@@ -1118,12 +1181,12 @@ def test_playground_labels_are_moved_turned_and_carried_by_the_link(show):
     page = show(widgets.Playground())
     # Trained to the end, and not about to begin anew: what a drag restarts shows itself within half a second.
     trained = lambda before=None: page.wait_for_function(
-        "before => { const now = [...document.querySelectorAll('.fm-panel h4 b')].map(b => b.textContent).join();"
+        "before => { const now = [...document.querySelectorAll('.fm-panel .fm-name b')].map(b => b.textContent).join();"
         " const done = now != before && document.querySelector('.fm-key').textContent.includes('step 600');"
         " if (!done || now != window.seen) { window.seen = done ? now : null; window.since = performance.now(); return false; }"
         " return performance.now() - window.since > 500; }",
         arg=before, timeout=60_000, polling=50)
-    said = lambda: ",".join(page.locator(".fm-panel h4 b").all_inner_texts())
+    said = lambda: ",".join(page.locator(".fm-panel .fm-name b").all_inner_texts())
     trained()
     drawn, names, back = said(), label_names(page), page.get_by_role("button", name="Labels back")
     assert sorted(name[:7] for name in names) == ["Label A"] * 3 + ["Label B"] * 3 and not back.is_visible()

@@ -9,7 +9,8 @@ object shows itself in a notebook, so pages and notebooks share one front end. T
 
     {fm-swatch}`kept`
 
-draws the color and the marker that stand for kept pseudo-labels in every figure.
+draws the color and the marker that stand for kept pseudo-labels in every figure. And every fold is named by the words
+that are seen on it; myst-nb gives all of them one and the same other name.
 """
 
 import yaml
@@ -51,7 +52,12 @@ class Swatch(SphinxRole):
         return [nodes.raw("", f"{svg} <code>{self.text}</code>", format="html")], []
 
 
+def name_folds(app, pagename, templatename, context, doctree):
+    context["body"] = context.get("body", "").replace('<summary aria-label="Toggle hidden content">', "<summary>")
+
+
 def setup(app):
+    app.connect("html-page-context", name_folds)
     app.add_directive("fm-widget", Widget)
     app.add_role("fm-swatch", Swatch())
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -52,7 +52,7 @@ function render({ model, el }) {
     h(
       "div",
       { class: "fm-controls" },
-      select(model, "picture", { label: "Picture", options: state.pictures.map((p, k) => [k, `${k + 1}: ${classes[p.y]}`]) }),
+      select(model, "picture", { label: "Picture", options: state.pictures.map((p, k) => [k, `picture ${k + 1}: ${classes[p.y]}`]) }),
       select(model, "operation", { label: "Operation", options: operations.map((name) => [name, name]) }),
       levels,
     ),

@@ -119,7 +119,8 @@ class Widget:
     def to_html(self) -> str:
         """The widget as HTML that needs no kernel and no network."""
         loader = _LOADER % {"id": self.id, "state": script_json(self.state), "source": script_json(bundle(self.module))}
-        return (f'<figure class="fm-widget fm-{self.module.replace("_", "-")}" id="{self.id}"><style>{CSS}</style>\n'
+        name = self.module.replace("_", " ").capitalize()  # a page has several, with the same words on their buttons
+        return (f'<figure class="fm-widget fm-{self.module.replace("_", "-")}" id="{self.id}" aria-label="{name}"><style>{CSS}</style>\n'
                 f"{self.fallback()}\n<script>{loader}</script></figure>")
 
     def _repr_mimebundle_(self, include=None, exclude=None):

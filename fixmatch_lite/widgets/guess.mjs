@@ -157,7 +157,7 @@ function reveal(root, model) {
         { class: "fm-numbers" },
         line(
           "You guessed",
-          guess === null ? "nothing yet" : show(guess, unit) + (right === null ? "" : right ? " ✓" : " ✗"),
+          guess === null ? "nothing yet" : show(guess, unit) + (right === null ? "" : right ? " ✓ right" : " ✗ not so"),
           right === false ? "fm-wrong" : right ? "fm-kept" : "",
         ),
         line(numeric ? "Measured" : "What happened", show(answer, unit, digits), "fm-accuracy"),

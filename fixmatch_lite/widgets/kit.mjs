@@ -121,6 +121,7 @@ export function foot(root, model, keys, table) {
     if (details.open) body.replaceChildren(makeTable(table()));
   };
   details.addEventListener("toggle", refresh);
+  const told = h("span", { class: "fm-hidden", role: "status" }); // not the button: its going back would be told, too
   const link = button("Copy link to this state", () => {
     const where = root.closest("figure[id]");
     const state = keys.map((k) => `${k}=${encodeURIComponent(JSON.stringify(model.get(k)))}`).join("&");
@@ -133,22 +134,23 @@ export function foot(root, model, keys, table) {
     }
     try {
       navigator.clipboard.writeText(location.href.split("#")[0] + hash).then(
-        () => say("Copied"),
+        () => say("Link copied"),
         () => say(done),
       );
     } catch {
       say(done);
     }
-    say(done);
   });
+  let later;
   const say = (text) => {
-    link.textContent = text;
-    setTimeout(() => {
+    link.textContent = told.textContent = text;
+    clearTimeout(later);
+    later = setTimeout(() => {
       link.textContent = "Copy link to this state";
+      told.textContent = "";
     }, 2500);
   };
-  link.setAttribute("aria-live", "polite");
-  root.append(h("div", { class: "fm-foot" }, details, link));
+  root.append(h("div", { class: "fm-foot" }, details, link, told));
   return refresh;
 }
 

@@ -65,7 +65,7 @@ function render({ model, el }) {
           draw(line, { stroke: "var(--fm-labeled)", "stroke-width": 2.6 }),
         ),
       );
-      const points = s("g", { role: "group", "aria-label": "Students" });
+      const points = s("g", { role: "application", "aria-label": "Students" }); // a screen reader leaves the arrows to it
       for (const i of [...order.filter((k) => !now.labeled[k]), ...order.filter((k) => now.labeled[k])]) {
         const on = now.labeled[i],
           px = x(on ? now.movedX[i] : now.x[i]),
@@ -113,10 +113,13 @@ function render({ model, el }) {
       get("moved").map((v, k) => (k === i ? +Math.min(yMax, Math.max(0, py)).toFixed(1) : v)),
     );
   };
+  const told = h("p", { class: "fm-hidden", role: "status" });
   const toggle = (i) => {
-    if (!get("labeled")[i] || get("labeled").reduce((a, b) => a + b, 0) > 2) change("labeled", i, get("labeled")[i] ? 0 : 1);
+    const may = !get("labeled")[i] || get("labeled").reduce((a, b) => a + b, 0) > 2;
+    told.textContent = may ? "" : "Two labels must stay";
+    if (may) change("labeled", i, get("labeled")[i] ? 0 : 1);
   };
-  const { svg } = picture;
+  const { svg, box } = picture;
   svg.addEventListener("pointerdown", (e) => {
     if (e.button) return; // a menu, not a label
     // The student nearest to the pointer: their touch areas overlap.
@@ -155,14 +158,14 @@ function render({ model, el }) {
     dragging = null;
   });
   svg.addEventListener("pointercancel", () => (dragging = null));
-  svg.addEventListener("focusin", (e) => {
+  box.addEventListener("focusin", (e) => {
     const student = e.target.closest("[data-student]");
     if (student) focused = +student.dataset.student;
   });
-  svg.addEventListener("focusout", (e) => {
+  box.addEventListener("focusout", (e) => {
     if (e.relatedTarget) focused = null;
   });
-  svg.addEventListener("keydown", (e) => {
+  box.addEventListener("keydown", (e) => { // on the svg they would make it a stop of the Tab key
     const i = focused,
       arrows = { ArrowUp: [0, 1], ArrowDown: [0, -1], ArrowLeft: [-0.1, 0], ArrowRight: [0.1, 0] };
     if (i === null) return;
@@ -178,11 +181,9 @@ function render({ model, el }) {
   });
 
   root.append(
+    told,
     out.list,
-    key([
-      ["labeled", "labeled"],
-      ["dropped", "not labeled: the line does not see it"],
-    ]),
+    key([["labeled", "labeled"], ["dropped", "not labeled: the line does not see it"]]),
   );
   root.append(
     h(

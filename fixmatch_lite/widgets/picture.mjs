@@ -99,6 +99,7 @@ export function plot(root, height, draw, attributes = { role: "img" }) {
     svg.setAttribute("height", tall);
     svg.replaceChildren();
     draw(svg, width, tall);
+    if (attributes.role === "img") for (const part of svg.children) part.setAttribute("aria-hidden", "true"); // the label tells it all
   };
   const measure = (w) => {
     w = Math.max(230, Math.round(w));

@@ -63,7 +63,7 @@ function render({ model, el }) {
       text = h("p", { class: "fm-muted" }),
       strip = h("div", { class: "fm-strip", hidden: true });
     const stage = h("div", { class: "fm-stage" }, canvas);
-    const panel = h("div", { class: "fm-panel" }, h("h4", {}, NAMES[method], accuracy), stage, text, strip);
+    const panel = h("div", { class: "fm-panel" }, h("p", { class: "fm-name" }, NAMES[method], accuracy), stage, text, strip);
     const tab = button(NAMES[method], () => put(model, "network", method), { "aria-pressed": "false" });
     tabs.append(tab);
     panels.append(panel);

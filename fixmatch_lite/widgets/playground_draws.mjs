@@ -10,17 +10,17 @@ export const POINTS = 200,
 // for is part of the state: the key `draws`.
 export function manyDraws({ model, views, names, settings, tell }) {
   let current = null;
-  const press = button("", () => (current ? halt() : begin()), {
-    title: `Train on ${DRAWS} other draws of points and labels, without showing them`,
-  });
+  const press = button("", () => (current ? halt() : begin()));
   const idle = () => {
     press.textContent = `${DRAWS} draws`;
+    press.title = `Train on ${DRAWS} other draws of points and labels, without showing them`;
   };
   function begin() {
     const mine = (current = { done: METHODS.map(() => []), k: 0 }),
       { shape, labels, options } = settings(),
       firstSeed = model.get("seed") + 1;
     put(model, "draws", true);
+    press.title = "Give these draws up";
     let learners = null;
     const slice = () => {
       if (current !== mine) return;

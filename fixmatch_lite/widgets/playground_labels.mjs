@@ -1,6 +1,6 @@
 // The playground's labels in the reader's hand: drag one to move it, click it to turn A into B. Each is a button laid
 // over the canvas; arrow keys move it, Enter turns it.
-import { h, fixed, KEYS } from "./kit.mjs";
+import { h, fixed, newId, KEYS } from "./kit.mjs";
 import { WINDOW } from "./playground_paint.mjs";
 
 const LETTERS = "AB",
@@ -23,10 +23,15 @@ export const writeLabels = (labels) => labels.map(({ a, b, y }) => `${LETTERS[y]
 export function labelHandles(stages, { labels, moving, changed }) {
   let shown = 0,
     held = null; // the label under the pointer, where it was taken up, whether it has been moved
+  // Arrow keys are the handles' own: with the role of an application a screen reader leaves them to it.
+  const help = h("p", { class: "fm-hidden", id: newId(), text: "Enter: other letter. Arrows: move, with Shift farther." });
+  const boxes = stages.map((stage) => h("div", { class: "fm-handles", role: "application", "aria-label": "Labels" }));
+  stages.forEach((stage, j) => stage.append(boxes[j]));
+  boxes[0].append(help);
   const move = (k, a, b) => Object.assign(labels()[k], { a: within(a, WIDE), b: within(b, HIGH) });
 
   function handle(stage, k) {
-    const node = h("button", { type: "button", class: "fm-handle", ...KEYS });
+    const node = h("button", { type: "button", class: "fm-handle", "aria-describedby": help.id, ...KEYS });
     node.addEventListener("pointerdown", (e) => {
       held = { k, x: e.clientX, y: e.clientY, moved: false };
       try {
@@ -73,11 +78,11 @@ export function labelHandles(stages, { labels, moving, changed }) {
       nodes.slice(labels().length).forEach((node) => node.remove());
       labels().forEach(({ a, b, y }, k) => {
         const node = nodes[k] || handle(stage, k);
-        if (!nodes[k]) stage.append(node);
+        if (!nodes[k]) boxes[j].append(node);
         node.style.left = `${50 * (1 + a / WIDE)}%`;
         node.style.top = `${50 * (1 - b / HIGH)}%`;
         node.tabIndex = j === shown ? 0 : -1;
-        node.setAttribute("aria-label", `Label ${LETTERS[y]} at ${fixed(a)}, ${fixed(b)}. Enter: other letter; arrows: move`);
+        node.setAttribute("aria-label", `Label ${LETTERS[y]} at ${fixed(a)}, ${fixed(b)}`);
       });
     });
   }

@@ -5,14 +5,14 @@ const FINE = [52, 41],
   COARSE = [34, 27]; // the raster it is judged on; coarse while a slow machine trains
 export const STYLE = `
 .fm-panels { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: .7rem; margin: 0 0 .2rem; }
-.fm-panel { min-width: 0; } .fm-panel h4 { font: inherit; font-weight: 640; margin: 0 0 .15rem; display: flex; justify-content: space-between; gap: .4rem; }
-.fm-panel h4 b { font-weight: 700; color: var(--fm-accuracy-text); } .fm-panel canvas { width: 100%; border: 1px solid var(--fm-line); border-radius: 6px; aspect-ratio: ${X} / ${Y}; }
+.fm-panel { min-width: 0; } .fm-panel .fm-name { font: inherit; font-weight: 640; margin: 0 0 .15rem; display: flex; justify-content: space-between; gap: .4rem; }
+.fm-panel .fm-name b { font-weight: 700; color: var(--fm-accuracy-text); } .fm-panel canvas { width: 100%; border: 1px solid var(--fm-line); border-radius: 6px; aspect-ratio: ${X} / ${Y}; }
 .fm-stage { position: relative; display: flex; } .fm-widget .fm-stage button.fm-handle { position: absolute; width: 32px; height: 32px; min-width: 0; min-height: 0; margin: -16px 0 0 -16px; padding: 0; border: 0; border-radius: 50%; background: none; cursor: grab; touch-action: none; }
 .fm-panel p { font-size: .86em; margin: .15rem 0 0; min-height: 1.4em; }
 .fm-strip[hidden] { display: none; } .fm-widget .fm-strip svg { height: 30px; } .fm-strip p { min-height: 0; }
 .fm-narrow .fm-bar button { padding: .2rem .55rem; } .fm-narrow .fm-bar .fm-control { flex: 1 1 9rem; }
 .fm-tabs { display: none; gap: .3rem; margin: 0 0 .35rem; } .fm-widget .fm-tabs button { flex: 1 1 0; min-width: 0; padding: .2rem .1rem; white-space: normal; line-height: 1.15; font-size: .88em; }
-.fm-narrow .fm-tabs { display: flex; } .fm-narrow .fm-panel h4 { display: none; } .fm-narrow .fm-panels { grid-template-columns: minmax(0, 1fr); } .fm-narrow .fm-panel:not([data-shown]) { display: none; }
+.fm-narrow .fm-tabs { display: flex; } .fm-narrow .fm-panel .fm-name { display: none; } .fm-narrow .fm-panels { grid-template-columns: minmax(0, 1fr); } .fm-narrow .fm-panel:not([data-shown]) { display: none; }
 .fm-bar { display: flex; flex-wrap: wrap; gap: .4rem .6rem; align-items: center; justify-content: space-between; } .fm-bar .fm-control { flex: 0 1 11rem; }
 .fm-bar label { position: absolute; clip-path: inset(50%); } .fm-bar .fm-control { display: block; }
 .fm-sliders .fm-control { flex-basis: 7.5rem; } .fm-sliders input[type="range"] { height: 32px; }`;

@@ -9,17 +9,20 @@ export function score(items, chosen) {
 function render({ model, el }) {
   const items = model.get("items"),
     root = start(el);
+  root.append(h("p", { class: "fm-note", text: "Choose an answer (with keys: arrows, then Space); every option comes with a reason." }));
   const total = h("p", { class: "fm-note", "aria-live": "polite" });
   const choose = (q, k) => {
     const chosen = [...model.get("chosen")];
     chosen[q] = k;
     put(model, "chosen", chosen);
   };
-  // Arrow keys walk through the options, as they do in every list of this kind, and answer nothing yet.
+  // Arrow keys walk through the options, as they do in every list of this kind, and answer nothing yet. The browser makes
+  // a click of them too, at once; a click that comes later is one that a hand or a screen reader has made.
   let walking = false;
   const blocks = items.map((item, q) => {
     const name = newId();
-    const set = h("fieldset", { onpointerdown: () => (walking = false) }, h("legend", {}, items.length > 1 ? `${q + 1}. ` : null, prose(item.question)));
+    const settle = (e) => set.contains(e.relatedTarget) || rows.forEach(({ input }, k) => (input.checked = model.get("chosen")[q] === k));
+    const set = h("fieldset", { onfocusout: settle }, h("legend", {}, items.length > 1 ? `${q + 1}. ` : null, prose(item.question)));
     const rows = item.options.map((option, k) => {
       const why = h("p", { class: "fm-why", hidden: true, id: newId() });
       const input = h("input", {
@@ -27,9 +30,10 @@ function render({ model, el }) {
         name,
         ...KEYS,
         "aria-describedby": why.id,
-        onchange: () => walking || choose(q, k),
+        onclick: () => walking || choose(q, k),
         onkeydown: (e) => {
           walking = e.key.startsWith("Arrow");
+          if (walking) setTimeout(() => (walking = false));
           if (e.key === " " || e.key === "Enter") choose(q, k);
         },
       });
@@ -45,7 +49,7 @@ function render({ model, el }) {
     blocks.forEach((rows, q) =>
       rows.forEach(({ input, why, option }, k) => {
         const open = chosen[q] !== null;
-        input.checked = chosen[q] === k;
+        if (open) input.checked = chosen[q] === k;
         why.hidden = !open;
         // The chosen option's reason comes with a verdict; the others follow in a quieter voice.
         why.replaceChildren(
@@ -64,7 +68,7 @@ function render({ model, el }) {
     const done = chosen.filter((c) => c !== null).length;
     total.textContent = done
       ? `${score(items, chosen)} of ${done} answered right` + (done < items.length ? `; ${items.length - done} to go.` : ".")
-      : "Choose an answer (with keys: arrows, then Space); every option comes with a reason.";
+      : "";
   };
   model.on("change:chosen", update);
   update();

@@ -109,9 +109,7 @@ function render({ model, el }) {
   let pointed = null; // the run that the pointer is nearest to
   const longest = () => Math.max(...sets.map((t) => t.steps.length));
   const spot = (set) => Math.round((get("at") * (set.steps.length - 1)) / Math.max(1, longest() - 1));
-  const current = () => {
-    return pointed || [main(), shown(main())[0]];
-  };
+  const current = () => pointed || [main(), shown(main())[0]];
 
   const plots = CURVES.map(([name, title, color], k) => {
     let scales = null;
@@ -122,7 +120,8 @@ function render({ model, el }) {
         top = 30,
         bottom = H - (k === 2 ? 36 : 20);
       const end = Math.max(...some.map(([set, run]) => where(set, run, set.steps.length - 1)), minutes() ? 0.1 : 1);
-      const ends = some.map(([, run]) => (k ? run[name][run[name].length - 1] : run.final / 10000)).filter((v) => v !== null);
+      const atEnd = (run) => (k ? run[name][run[name].length - 1] : run.final / 10000);
+      const ends = some.map(([, run]) => atEnd(run)).filter((v) => v !== null);
       const below = name === "mask_rate" || !ends.length ? 0 : Math.floor(10 * Math.min(...ends) - 0.8) / 10;
       const least = below < 0.4 ? 0 : below; // a curve that ends low began lower still
       const x = scale(0, end, left, edge),
@@ -173,8 +172,8 @@ function render({ model, el }) {
         svg.append(s("text", { x: (left + edge) / 2, y: (top + bottom) / 2, "text-anchor": "middle", class: "fm-halo", text }));
       }
       scales = [x, y];
-      const m = median(ends);
-      label(svg, `${title} against ${minutes() ? "minutes" : "steps"}, ${some.length} runs. Median at the end: ${percent(m, 1)}.`);
+      const told = both().map((set) => `${set.method}, ${shown(set).length} runs, median at the end ${percent(median(shown(set).map(atEnd)), 1)}`);
+      label(svg, `${title} against ${minutes() ? "minutes" : "steps"}: ${told.join("; ")}.`);
     });
     const point = (event) => {
       const [px, py] = pointIn(made.svg, event),

@@ -38,6 +38,7 @@ function render({ model, el }) {
   const last = () => run().rounds.length - 1;
   const now = () => Math.min(get("round"), last());
   const out = numbers([
+    ["round", "round"],
     ["kept", "pseudo-labels kept"],
     ["wrong", "wrong among them", "fm-wrong"],
     ["boundary", "boundary at"],
@@ -186,6 +187,7 @@ function render({ model, el }) {
     if (held === back && back.disabled) next.focus();
     const j = judge(history, run(), now());
     out.set({
+      round: `${now()} of ${last()}`,
       kept: `${j.kept} of ${j.unlabeled}`,
       wrong: j.kept ? `${j.wrong} (${percent(j.wrong / j.kept)})` : "–",
       boundary: j.boundary.map((b) => fixed(b, 2)).join(", ") || "nowhere",
