@@ -23,7 +23,7 @@ def variant(recipe):
     about = ("labels", "label_seed", "seed", "steps", "eval_every", "options")
     changed = [f"{name} {value:g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else f"{name} {value}"
                for name, value in recipe.as_dict().items() if name not in about and value is not None and value != base.as_dict()[name]]
-    changed += [f"labels of draw {recipe.label_seed}"] if recipe.label_seed != recipe.seed else []
+    changed += [f"draw {recipe.label_seed}"] if recipe.label_seed != recipe.seed else []
     changed += [f"{value}" if recipe.method == "mistaken" else f"{name} {value}" for name, value in recipe.options.items()]
     return ", ".join([recipe.method, *changed])
 
