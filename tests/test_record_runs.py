@@ -69,6 +69,19 @@ def test_the_books_list_can_be_read_and_its_recipes_are_possible():
             assert fm.runs.load(name).recipe == record_runs.recipe_of(values), name
 
 
+def test_the_repository_has_room_for_all_that_is_wanted():
+    """40 MB in all, where each missing run takes as much as the one with CIFAR-10 that is there."""
+    size = lambda folder: {path.name: path.stat().st_size for path in folder.iterdir()}
+    there = {folder.name: size(folder) for folder in (ROOT / "fixmatch_lite" / "recorded").iterdir() if folder.is_dir()}
+    typical = there["cifar10-250-seed1"]
+    for name, _, entry in record_runs.wanted():
+        keeps = entry.get("weights_for") is not None and entry["weights_for"] in name
+        coming = {file: size for file, size in typical.items() if keeps or file != "weights.safetensors"}
+        if name not in there or (keeps and "weights.safetensors" not in there[name]):
+            there[name] = coming
+    assert sum(sum(files.values()) for files in there.values()) < 40e6
+
+
 def test_does_what_is_missing_and_nothing_twice(place):
     told = record(place, "--processes", "2")
     assert sorted(p.name for p in (place / "recorded").iterdir()) == sorted(NAMES)
