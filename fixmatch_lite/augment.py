@@ -7,7 +7,6 @@ Source: Sohn et al. 2020 (FixMatch), section 2.3 and the released code; Cubuk et
 DeVries and Taylor 2017 (Cutout). Taught in: chapter 7.
 """
 
-import functools
 import math
 from dataclasses import dataclass
 from typing import Callable
@@ -179,6 +178,7 @@ class RandAugment:
         check_number("num_ops", self.num_ops, 0, math.inf, whole=True)
         check_number("probability", self.probability, 0, 1)
         check_number("fill", self.fill, 0, 255, ", a gray level", whole=True)
+        self._made = {}  # tables, by size and device; kept, since a recorded CUDA graph reads them where they are
 
     def draw(self, n, size, *, generator=None, device="cpu"):
         """One layer's draws for ``n`` images of ``size`` (height, width): the operation's number (-1: none) and its
@@ -200,12 +200,13 @@ class RandAugment:
         pixels = lambda name: size[0] if name == "TranslateY" else size[1]
         return torch.stack([self.preset.magnitude(name, level, pixels(name)) for name in self.operations])
 
-    @functools.lru_cache(maxsize=8)
     def _tables(self, size, device):
         """Whether each operation has two directions, and its magnitudes at the preset's levels."""
-        signed = torch.tensor([name in _SIGNED for name in self.operations], device=device)
-        levels = torch.tensor([*(self.preset.levels or (0,))], dtype=torch.float32)
-        return signed, self._magnitudes(levels, size).to(device)
+        if (size, device) not in self._made:
+            signed = torch.tensor([name in _SIGNED for name in self.operations], device=device)
+            levels = torch.tensor([*(self.preset.levels or (0,))], dtype=torch.float32)
+            self._made[size, device] = signed, self._magnitudes(levels, size).to(device)
+        return self._made[size, device]
 
     def __call__(self, images, *, generator=None):
         check_images(images)

@@ -6,6 +6,8 @@ that it stands idle most of the time; a graph hands it all of them at once. Sour
 """
 
 import sys
+import warnings
+import weakref
 
 import torch
 
@@ -37,7 +39,8 @@ class CapturedStep:
     """
 
     def __init__(self, training):
-        self.training, self.graph, self.left, self.failed = training, None, WARM_UP, False
+        self.training = weakref.proxy(training)  # whose part this is: in a circle both would stay on the card when they are done
+        self.graph, self.left, self.failed = None, WARM_UP, False
         self.stream = torch.cuda.Stream(training.device)
         self.rate = torch.zeros((), device=training.device)
 
@@ -70,10 +73,13 @@ class CapturedStep:
         training, graph = self.training, torch.cuda.CUDAGraph()
         self.index, self.ids = index.clone(), None if ids is None else ids.clone()
         augment = training.generators["augment"]
-        graph.register_generator_state(augment)
+        if hasattr(graph, "register_generator_state"):  # from torch 2.14 on it does nothing, since a recording finds its generators
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                graph.register_generator_state(augment)
         training.optimizer.zero_grad(set_to_none=True)  # the gradients' memory belongs to the graph
         before = torch.cuda.current_stream(training.device)
-        sources = augment, torch.cuda.default_generators[torch.cuda.current_device()]
+        sources = augment, torch.cuda.default_generators[self.rate.device.index]
         kept = [source.clone_state() for source in sources]
         try:
             with torch.cuda.graph(graph, stream=self.stream):

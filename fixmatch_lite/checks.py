@@ -3,6 +3,7 @@
 import numbers
 
 import torch
+from torch import nn
 
 from .errors import FixMatchError
 
@@ -26,8 +27,15 @@ def check_number(name, value, low, high, what="", whole=False):
 def check_data(data):
     """Refuse `SemiSupervisedData` whose parts do not fit one another."""
     for part, images, targets in (("x", data.x, data.y), ("u", data.u, data.u_true), ("x_test", data.x_test, data.y_test)):
+        for value in (images, targets):
+            if not hasattr(value, "to"):  # pictures that stay on the disk have it, too
+                raise FixMatchError(f"{part} and its classes must be torch tensors, and one is of the type {type(value).__name__}. "
+                                    "torch.from_numpy makes one of an array.")
         if isinstance(images, torch.Tensor):
             check_images(images)
+        if images.shape[1] not in (1, 3):
+            raise FixMatchError(f"The images of {part} are {tuple(images.shape)}; their channels must come first, 1 or 3 of them: "
+                                "(N, C, H, W). images.permute(0, 3, 1, 2) brings them there, images[:, :3] drops a fourth.")
         if not len(images):
             raise FixMatchError(f"{part} holds no image; it must hold one at least.")
         if targets.dtype != torch.int64 or targets.shape != (len(images),):
@@ -40,3 +48,14 @@ def check_data(data):
         if not targets.is_meta and (targets.min() < 0 or targets.max() >= data.num_classes):
             raise FixMatchError(f"{part} holds classes from {targets.min().item()} to {targets.max().item()}; they must lie "
                                 f"between 0 and {data.num_classes - 1}.")
+
+
+def check_parts(net, method, strong):
+    """Refuse a net, a method or a strong view of one's own (None: there is none) without what `Training` asks of it."""
+    for name, part, asked, wanted in (
+            ("net", net, (), "a torch module, from images scaled to [-1, 1] to logits"),
+            ("method", method, ("views", "loss"), "a torch module with views and loss, for instance methods.Consistency(policy)"),
+            ("strong", strong, ("operations", "cutout", "learn"),
+             "operations and a cutout, for instance batches.Strong(fm.RandAugment(), fm.Cutout(0.5))")):
+        if part is not None and not (isinstance(part, nn.Module) and all(hasattr(part, a) for a in asked)):
+            raise FixMatchError(f"{name} must be {wanted}; this is of the type {type(part).__name__}.")

@@ -159,8 +159,10 @@ def label(
 
     from .places import check_file
     from .predicting import label_folder
+    from .terminal import speaker
 
     check_file(out, force)
+    speaker(quiet=False)
     labeled, unread = label_folder(fm.runs.load(run), root, out, device=device)
     if unread:
         print(f"Left out, since they cannot be read: {len(unread)}, {unread[0][0]} for one ({unread[0][1]}).",

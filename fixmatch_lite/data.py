@@ -16,6 +16,7 @@ import torch
 from .checks import check_data
 from .errors import FixMatchError
 from .labeled import OWN_SPLIT, SPLITS, check_seed, choose_labeled, draw_labeled, labeled_hash
+from .recipes import recipe
 
 DATASETS = ("digits", "digits-unequal", "digits-home", "digits-foreign", "cifar10", "cifar10-jpeg", "cifar100", "svhn",
             "stl10", "imagenet", "folder")
@@ -54,6 +55,10 @@ class SemiSupervisedData:
     def __post_init__(self):
         check_data(self)
 
+    def __repr__(self):
+        return (f"<{self.name}: {len(self.x):,} labeled and {len(self.u):,} unlabeled images {tuple(self.x.shape[1:])}, "
+                f"{len(self.x_test):,} to test, {self.num_classes} classes>")
+
     @property
     def num_classes(self):
         return len(self.class_names)
@@ -66,7 +71,8 @@ class SemiSupervisedData:
     def labeled_hash(self):
         """16 hexadecimal digits of a SHA-256, by which runs name a labeled set. They are those of the labeled
         indices, and of your own pictures' pixels and classes, too, since the same numbers may stand for others tomorrow."""
-        return labeled_hash(self.labeled_indices, (self.y, self.x) if self.name == "folder" else ())
+        own = self.name == "folder" or self.name not in DATASETS and isinstance(self.x, torch.Tensor)  # no file is read for it
+        return labeled_hash(self.labeled_indices, (self.y, self.x) if own else ())
 
     def to(self, device):
         """The same data with its tensors on ``device``."""
@@ -181,7 +187,7 @@ def remote_files(name):
             "cifar100": (cifar.CIFAR100.archive,), "stl10": (stl10.ARCHIVE,)}.get(name, ())
 
 
-def load_data(name, labels=40, seed=0, root=None, *, labeled=None, split=None, image_size=None, flip=None,
+def load_data(name, labels="recipe", seed=0, root=None, *, labeled=None, split=None, image_size=None, flip=None,
               labels_from=None):
     """Load a data set and draw its labeled part.
 
@@ -192,7 +198,8 @@ def load_data(name, labels=40, seed=0, root=None, *, labeled=None, split=None, i
             "imagenet" (``train/<class>/…``, ``val/<class>/…``; read from disk as it is needed: the images are
             `streaming.Pictures`), or "folder" (any tree ``train/<class>/…``, ``test/<class>/…``, optional
             ``unlabeled/…``).
-        labels: size of the labeled set; None takes every training image.
+        labels: size of the labeled set; "recipe" takes the data set's own, which is its recipe's (digits 40, cifar10 250,
+            folder all), None every training image.
         seed: decides the labeled set, and nothing else does. With 1,000 labels of stl10 it is the number of one of the
             data set's own ten folds, 0 to 9; the papers use the first five.
         root: the folder of the data, where a downloaded archive lies or shall lie (``data`` unless given).
@@ -215,6 +222,7 @@ def load_data(name, labels=40, seed=0, root=None, *, labeled=None, split=None, i
         near = difflib.get_close_matches(name, DATASETS, n=1)
         raise FixMatchError(f"There is no data set {name!r}; " + (f"did you mean {near[0]!r}? Use " if near else "use ")
                             + f"one of {', '.join(DATASETS)}.")
+    labels = recipe(name).labels if labels == "recipe" else labels
     split = OWN_SPLIT.get(name, "balanced") if split is None else split
     if split not in SPLITS:
         raise FixMatchError(f"There is no split {split!r}; use one of {', '.join(SPLITS)}.")

@@ -10,6 +10,7 @@ import shutil
 import sys
 
 import torch
+from torch.utils._triton import has_triton
 
 from . import distributed
 from .errors import FixMatchError
@@ -34,7 +35,8 @@ def device_name(device):
 
 
 def autocast_dtype(device, precision="auto"):
-    """The dtype for convolutions: bfloat16 or float16 where the device computes in it, None for float32.
+    """The dtype for convolutions: bfloat16 or float16 where the device computes in it, None for float32. (On CUDA torch takes
+    TF32 for convolutions in float32, unless torch.backends.cudnn.allow_tf32 is False.)
 
     A CPU gets bfloat16 only with AMX or AVX512-BF16; elsewhere it is emulated and slower than float32.
     """
@@ -101,15 +103,16 @@ def compiled(model, device, steps, wanted=None, fixed=True):
         fixed: the net is one of ours, which compile as a whole, and every step hands it the same shapes.
 
     Several processes share batch norm's statistics, which cannot be compiled: there the net runs as it is. So it does where
-    there is no C++ compiler (torch needs one on every device), and one line says so.
+    there is no C++ compiler (torch needs one on every device), or no Triton for a CUDA device, and one line says so.
     """
     if wanted is None:
         wanted = fixed and device.type == "cuda" and steps >= COMPILE_STEPS
     if not wanted or device.type == "mps" or distributed.world_size() > 1:
         return model
-    if not _has_compiler():
-        print("There is no C++ compiler here: the net runs without torch.compile, which is slower and right all the "
-              "same.", file=sys.stderr)
+    lacking = "C++ compiler" if not _has_compiler() else "Triton" if device.type == "cuda" and not has_triton() else None
+    if lacking:
+        print(f"There is no {lacking} here: the net runs without torch.compile, which is slower and right all the same.",
+              file=sys.stderr)
         return model
     import torch._dynamo.config as limits
 

@@ -9,13 +9,16 @@ import os
 from pathlib import Path
 
 import torch
+from PIL import features
 
 from .errors import FixMatchError
 from .pictures import read_all
 
 log = logging.getLogger("fixmatch_lite")
 
-SUFFIXES = {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".jp2"}
+SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".jp2"}
+if "avif" in features.modules and features.check("avif"):  # not every Pillow reads it
+    SUFFIXES.add(".avif")
 SHAPE = "it needs train/<class>/… and test/<class>/… with the same class names"
 
 
@@ -48,11 +51,17 @@ def load_folder(root, image_size=None, labels_from=None):
     (train_paths, train_targets), pool_paths, (test_paths, test_targets), names = found
     _at_least_two(root, names)
     pixels = read_all([*train_paths, *pool_paths, *test_paths], image_size)
-    if ignored:
-        log.info("ignored %d files that are not images, %s for one", len(ignored), ignored[0])
+    tell_ignored(ignored)
     first, second = len(train_paths), len(train_paths) + len(pool_paths)
     targets = [torch.tensor(t, dtype=torch.int64) for t in (train_targets, test_targets)]
     return pixels[:second], pixels[:first], targets[0], pixels[second:], targets[1], names
+
+
+def tell_ignored(ignored):
+    """Say how many files were passed over for their names, if any."""
+    if ignored:
+        log.info("ignored %d file%s with other endings than pictures have, %s for one", len(ignored),
+                 "s" * (len(ignored) > 1), ignored[0])
 
 
 def _at_least_two(root, names):
@@ -69,6 +78,11 @@ def _sorted_in_folders(root, ignored):
     pool_paths = images_under(root / "unlabeled", ignored) if has_pool else []
     if has_pool and not pool_paths:
         raise FixMatchError(f"{root / 'unlabeled'} holds no images: fill it or remove it.")
+    left = [e.name for e in sorted(root.iterdir()) if e.is_dir() and not e.name.startswith(".")
+            and e.name not in ("train", "test", "unlabeled") and images_under(e, [])]
+    if left:
+        log.warning("the pictures in %s are left alone; if they are meant to be learned from, put them into unlabeled/",
+                    ", ".join(f"{name}/" for name in left))
     return (train_paths, train_targets), pool_paths, (test_paths, test_targets), names
 
 

@@ -12,6 +12,7 @@ WRONG = 0.7           # share of the kept pseudo-labels that should be right whe
 FALL = 0.05           # of pseudo-label accuracy below its best before, that is more than noise
 PLATEAU = 0.8         # a mask rate that stays below it to the end leaves pictures out for good
 LAGS = 0.1            # of test accuracy that the average may lie below the net
+BEGINNING = 0.1       # share of where it started that an average may still hold when the run ends
 
 
 class Health:
@@ -31,15 +32,37 @@ class Health:
         total = sum(labeled_counts) if labeled_counts is not None else 0
         self.shares = [count / total for count in labeled_counts] if total else None
 
+    def before(self):
+        """What the recipe says of its end before a step is done: sentences, mostly none. If they are not asked for, they
+        come with the first metrics."""
+        short = [] if self.seen or "average" in self.said else self._too_short()
+        self.said |= {"average"} if short else set()
+        return short
+
     def __call__(self, metrics):
+        short = self.before()
         self.seen.append(metrics)
         if len(self.seen) < EVALUATIONS:
-            return []
+            return short
         recent = self.seen[-EVALUATIONS:]
         found = [(name, sentence) for name in ("nothing_kept", "wrong", "falling", "classes", "plateau", "average")
                  if name not in self.said and (sentence := getattr(self, f"_{name}")(recent))]
         self.said |= {name for name, _ in found}
         return [sentence for _, sentence in found]
+
+    def _too_short(self):
+        recipe = self.recipe
+        forgets = {"ema_decay": 1 - recipe.ema_decay, "bn_momentum": recipe.bn_momentum}  # in a step
+        slow = {name: left for name, rate in forgets.items() if (left := (1 - rate) ** recipe.steps) > BEGINNING}
+        if not slow:
+            return []
+        rate = float(f"{min(10 / recipe.steps, 0.5):.2g}")
+        better = {"ema_decay": f"{1 - rate:.6g}", "bn_momentum": f"{rate:.6g}"}
+        held = {"ema_decay": "the moving average", "bn_momentum": "the batch-norm statistics"}
+        parts = " and ".join(f"{left:.0%} of {held[name]}" for name, left in slow.items())
+        values = " ".join(f"--set {name}={better[name]}" for name in slow)
+        return [f"{recipe.steps:,} steps are few for so long a memory: at the end {parts} will date from before the training, "
+                f"and the test accuracy may stay near chance. Try {values}, or more steps."]
 
     def _progress(self):
         return self.seen[-1].step / self.recipe.steps

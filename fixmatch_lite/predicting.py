@@ -14,7 +14,7 @@ from .augment import to_float
 from .devices import choose_device
 from .errors import FixMatchError
 from .files import write_atomically
-from .folders import images_under
+from .folders import images_under, tell_ignored
 from .labels_file import write_labels
 from .pictures import read_pictures
 
@@ -65,7 +65,8 @@ def label_pictures(run, root, *, device=None):
     root, device = Path(root), choose_device(device)
     if not root.is_dir():
         raise FixMatchError(f"There is no folder {root}: give the folder that holds the pictures.")
-    paths = sorted(images_under(root, []))
+    paths = sorted(images_under(root, ignored := []))
+    tell_ignored(ignored)
     if not paths:
         raise FixMatchError(f"{root} holds no pictures: give another folder.")
     net, fit = net.to(device), None

@@ -14,6 +14,7 @@ from .augment import to_float
 from .batches import Batches, make_strong
 from .captured import CapturedStep, may_capture
 from .checkpoints import load_checkpoint, save_checkpoint
+from .checks import check_parts
 from .data import SemiSupervisedData
 from .devices import autocast_dtype, choose_device, compiled, is_fast, keep_memory, make_generators
 from .errors import FixMatchError
@@ -58,6 +59,7 @@ class Training:
         if recipe.labels is not None and recipe.labels != len(data.x):
             raise FixMatchError(f"The recipe asks for {recipe.labels} labels and the data hold {len(data.x)}; load "
                                 "the data with the same number.")
+        check_parts(net, method, strong)
         self.recipe, self.device = recipe, choose_device(device)
         self.own_parts = not (net is None and method is None and strong is None)
         self.dtype = autocast_dtype(self.device, recipe.precision)
@@ -82,6 +84,9 @@ class Training:
             [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}],
             lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=self.device.type == "cuda")
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
+        if self.scaler.is_enabled():  # a first step that overflows is skipped, and torch's own buffers would begin with any memory
+            for parameter in (*decayed, *plain):
+                self.optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
         self.step, self.seconds, self.last_metrics = 0, 0.0, None
         if resume and checkpoint is None:
             raise FixMatchError("To resume takes a checkpoint to go on from: give checkpoint=, the file of the run that stopped.")
@@ -217,7 +222,8 @@ def fit(recipe, data, *, device=None, checkpoint=None, resume=False, progress=No
             decides both by device and number of steps, see `devices.compiled` and `captured.may_capture`, and does neither
             to parts of your own. A step that became a graph runs no Python: with True, let your parts draw from
             ``generator`` on the device, and change what they remember in place.
-        net: your own in place of the recipe's: a module from float32 ``(N, C, H, W)`` to logits ``(N, classes)``.
+        net: your own in place of the recipe's: a module from float32 ``(N, C, H, W)``, scaled to [-1, 1],
+            to logits ``(N, classes)``.
         method: your own, see `methods`, for instance ``Consistency(policy)``. strong: your own, see `batches.Strong`. A
             checkpoint holds the state of all three; to resume, give them again. What the recipe says of them is not asked.
 

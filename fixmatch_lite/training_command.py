@@ -68,6 +68,8 @@ def run_training(recipe, out, places, *, labeled, labels, device, resume, quiet)
         + (f" in {distributed.world_size()} processes" if distributed.world_size() > 1 else "")
         + f", {recipe.steps:,} steps, into {out}")
     table, health = Table(quiet or not first), Health(recipe, counts, data.class_names)
+    for sentence in health.before():
+        say(sentence)
     source = {name: str(place.absolute()) if hasattr(place, "absolute") else place for name, place in places.items()}
     progress = "bar" if sys.stderr.isatty() and not quiet else None
     try:

@@ -110,6 +110,11 @@ def test_train_ends_with_the_result_and_how_to_measure_it_again(finished):
     assert rows[1][1] == f"{run.metrics[1].test_accuracy:.2%}"
 
 
+def test_a_run_too_short_is_told_before_its_table(finished):
+    _, (_, _, err) = finished
+    assert 0 < err.index("--set ema_decay=0.5") < err.index("test acc.") and err.count("ema_decay") == 1
+
+
 def test_evaluate_repeats_the_recorded_accuracy(finished):
     cwd, _ = finished
     was = files(cwd)

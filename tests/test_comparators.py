@@ -306,8 +306,11 @@ def test_T31_what_a_policy_remembers_is_float32_or_whole(digits):
 
 # On a GPU ----------------------------------------------------------------------------------------------------------
 
+ON_GPU = CASES + [{"augment": name} for name in comparators.AUGMENTATIONS]
+
+
 @pytest.mark.gpu
-@pytest.mark.parametrize("changes", [case for case in CASES if case.get("forward") != "kept"],
+@pytest.mark.parametrize("changes", [case for case in ON_GPU if case.get("forward") != "kept"],
                          ids=lambda case: "-".join(str(v) for v in case.values()))
 def test_no_step_waits_for_the_device(digits, changes):
     training = fm.fit(short(**changes), digits, device="cuda", compile=False)
@@ -321,10 +324,12 @@ def test_no_step_waits_for_the_device(digits, changes):
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("changes", CASES, ids=lambda case: "-".join(str(v) for v in case.values()))
-def test_a_recorded_step_is_the_step(digits, changes):
-    """The graph draws the same numbers, sees the same images and learns the same as one operation after another."""
-    plain, recorded = (fm.fit(short(**changes), digits, device="cuda", compile=False) for _ in range(2))
+@pytest.mark.parametrize("changes", ON_GPU, ids=lambda case: "-".join(str(v) for v in case.values()))
+def test_a_recorded_step_is_the_step(digits, changes, monkeypatch):
+    """The graph draws the same numbers, sees the same images and learns the same as one operation after another. At a low
+    rate, and by kernels that add in a fixed order: at 0.2 nine steps blow up what rounding leaves."""
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
+    plain, recorded = (fm.fit(short(lr=0.01, **changes), digits, device="cuda", compile=False) for _ in range(2))
     if not getattr(plain.method, "steady", False):
         assert not may_capture(plain, 10**6, True)
         return
@@ -346,8 +351,10 @@ def test_a_step_that_cannot_be_recorded_is_taken_as_it_is(digits, capsys):
             assert loss.total.item() > 0 and torch.rand(3, device="cuda").sum() > 0
             return loss
 
-    *_, last = fm.fit(short(steps=12, eval_every=12), digits, device="cuda", method=Asking(), compile=True)
-    assert last.step == 12 and capsys.readouterr().err.count("could not be recorded") == 1
+    training = fm.fit(short(steps=12, eval_every=12), digits, device="cuda", method=Asking(), compile=False)
+    training._captured = CapturedStep(training)
+    assert [metrics.step for metrics in training] == [12]
+    assert capsys.readouterr().err.count("could not be recorded") == 1
 
 
 def test_remixmatch_changes_the_labeled_images_strongly_and_wants_a_net_with_features(digits):

@@ -6,9 +6,11 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import fixmatch_lite as fm
 from fixmatch_lite.data import draw_labeled, labeled_hash
+from fixmatch_lite.streaming import Pictures
 
 
 def test_digits_ship_with_the_module_and_have_a_fixed_test_part():
@@ -79,12 +81,40 @@ def test_a_file_of_another_data_set_or_another_set_of_labels_is_refused(tmp_path
     (lambda d: {"u": d.u / 255}, "Images must be uint8 .*these are float32"), (lambda d: {"u": d.u[:, 0]}, "Images must be uint8"),
     (lambda d: {"u": d.u[:0], "u_true": d.u_true[:0]}, "u holds no image"), (lambda d: {"x_test": d.x_test[:0], "y_test": d.y_test[:0]}, "no image"),
     (lambda d: {"u_true": d.u_true[1:]}, "u holds 1,297 images, and its classes are int64"), (lambda d: {"y": d.y.int()}, "must be int64"),
+    (lambda d: {"x": d.x.numpy(), "y": d.y.numpy()}, "x and its classes must be torch tensors.* ndarray.*from_numpy"),
+    (lambda d: {"y_test": d.y_test.tolist()}, "x_test and its classes must be torch tensors.* list"),
+    (lambda d: {"x": d.x.permute(0, 2, 3, 1)}, r"images of x are \(40, 8, 8, 1\); their channels must come first, 1 or 3"),
+    (lambda d: {"x": d.x.expand(-1, 4, -1, -1)}, r"images of x are \(40, 4, 8, 8\); their channels"),
     (lambda d: {"u": d.u[..., :6]}, "all must have one shape"), (lambda d: {"y": d.y + 1}, "y holds classes from 1 to 10"),
 ])
 def test_data_whose_parts_do_not_fit_are_refused(changes, says):
     data = fm.load_data("digits")
     with pytest.raises(fm.FixMatchError, match=says):
         dataclasses.replace(data, **changes(data))
+
+
+def test_data_show_themselves_in_a_line():
+    assert repr(fm.load_data("digits")) == "<digits: 40 labeled and 1,297 unlabeled images (1, 8, 8), 500 to test, 10 classes>"
+
+
+def test_so_many_labels_as_the_recipe_says(tmp_path):
+    assert len(fm.load_data("digits").x) == 40 and len(fm.load_data("digits-home").x) == 20
+    for k in range(60):
+        path = tmp_path / ("test" if k < 4 else "train") / "ab"[k % 2] / f"{k}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (4, 4), k).save(path)
+    assert len(fm.load_data("folder", root=tmp_path).x) == 56
+    assert len(fm.load_data("folder", labels=40, root=tmp_path).x) == 40
+
+
+def test_hash_of_ones_own_tensors_knows_their_pixels_and_classes():
+    data = fm.load_data("digits")
+    mine = dataclasses.replace(data, name="mine")
+    others = dataclasses.replace(mine, x=255 - mine.x), dataclasses.replace(mine, y=mine.y.flip(0))
+    assert len({data.labeled_hash, mine.labeled_hash, *(other.labeled_hash for other in others)}) == 4
+    assert dataclasses.replace(data, x=255 - data.x).labeled_hash == data.labeled_hash  # known data: their indices alone
+    stays = Pictures([f"{k}.jpg" for k in range(40)], 8)  # no such files: nothing may be read
+    assert dataclasses.replace(mine, x=stays, u=stays, x_test=stays, u_true=data.y, y_test=data.y).labeled_hash == data.labeled_hash
 
 
 def test_data_tell_how_their_labels_were_drawn():

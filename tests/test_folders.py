@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, features
 
 from fixmatch_lite import pictures
 from fixmatch_lite.errors import FixMatchError
@@ -186,7 +186,26 @@ def test_files_that_are_not_images_are_counted_and_ignored(tree, caplog):
     (tree / "train" / "README.md").write_text("pictures")
     with caplog.at_level(logging.INFO, "fixmatch_lite"):
         assert len(load_folder(tree)[0]) == 6
-    assert "ignored 2 files that are not images" in caplog.text
+    assert "ignored 2 files with other endings than pictures have" in caplog.text
+
+
+def test_pictures_beside_the_known_folders_are_named(tree, caplog):
+    load_folder(tree)
+    assert "left alone" not in caplog.text
+    put(tree / "unlabelled" / "a" / "0.png", gradient())
+    put(tree / ".thumbnails" / "0.png", gradient())
+    (tree / "runs").mkdir()  # holds no picture
+    put(tree / "unlabeled" / "0.png", gradient())
+    assert len(load_folder(tree)[0]) == 7
+    assert "the pictures in unlabelled/ are left alone" in caplog.text and "put them into unlabeled/" in caplog.text
+
+
+@pytest.mark.parametrize("ending", [".jfif", ".JPE", ".avif"])
+def test_rarer_endings_are_pictures_too(tree, ending):
+    if ending == ".avif" and not ("avif" in features.modules and features.check("avif")):
+        pytest.skip("this Pillow reads no AVIF")
+    read = one(tree, f"9{ending}", 255 - gradient(), quality=95)
+    assert np.abs(read - (255 - gradient())).mean() < 8
 
 
 @pytest.mark.parametrize("size", [None, 16])

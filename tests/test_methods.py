@@ -138,6 +138,7 @@ def test_what_is_compiled_unasked(monkeypatch):
 
     monkeypatch.setattr(torch, "compile", lambda model, **how: "compiled")
     model, cuda = nn.Linear(1, 1), torch.device("cuda")
+    monkeypatch.setattr(devices, "has_triton", lambda: True)
     assert devices.compiled(model, cuda, 2000) == devices.compiled(model, cuda, 1, True, fixed=False) == "compiled"
     assert devices.compiled(model, cuda, 1999) is devices.compiled(model, cuda, 2000, fixed=False) is model
     monkeypatch.setattr(distributed, "world_size", lambda: 2)
@@ -153,6 +154,11 @@ def test_without_a_compiler_the_net_runs_as_it_is_and_says_so(digits, monkeypatc
     told = capsys.readouterr().err
     assert told.count("\n") == 1 and "no C++ compiler" in told
     assert devices.compiled(model, torch.device("cpu"), 10**6) is model and not capsys.readouterr().err
+    monkeypatch.setattr(devices.shutil, "which", lambda name: "/usr/bin/c++")
+    monkeypatch.setattr(devices, "has_triton", lambda: False)
+    monkeypatch.setattr(torch, "compile", lambda model, **options: "compiled")
+    assert devices.compiled(model, torch.device("cuda"), 10**6, True) is model and "no Triton" in capsys.readouterr().err
+    assert devices.compiled(model, torch.device("cpu"), 10**6, True) == "compiled"
 
 
 def test_every_method_has_a_name_and_says_which_options_it_has(digits):

@@ -2,6 +2,8 @@
 have shapes and no values. Whoever asks for a value there, or for a shape that depends on one, gets an error."""
 
 import contextlib
+import gc
+import weakref
 
 import pytest
 import torch
@@ -12,7 +14,10 @@ from torch.utils._pytree import tree_leaves
 
 import fixmatch_lite as fm
 from fixmatch_lite.augment import PRESETS
+from fixmatch_lite.batches import make_strong
+from fixmatch_lite.captured import CapturedStep
 from fixmatch_lite.comparators import AUGMENTATIONS
+from fixmatch_lite.comparators.resampling import _table
 from fixmatch_lite.methods import Supervised
 
 # "kept" forwards the images that count and no others, so it has to ask which those are.
@@ -90,3 +95,36 @@ def test_this_test_sees(step, slip):
 
     with pytest.raises((AssertionError, RuntimeError)):
         step(own=Slipping())
+
+
+# What a recorded CUDA graph needs of the host --------------------------------------------------------------------------
+
+@pytest.mark.parametrize("name", ["fixmatch", "autoaugment", "ctaugment"])
+def test_tables_stay_where_a_graph_reads_them(name):
+    images = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
+
+    def use():
+        operations = make_strong(fm.recipe("cifar10", augment=name)).operations
+        operations(images, generator=torch.Generator().manual_seed(0))
+        return operations
+
+    operations = use()
+    tables = [weakref.ref(table) for made in getattr(operations, "_made", {}).values()
+              for table in (made if isinstance(made, tuple) else (made,))]
+    tables.append(weakref.ref(_table(8, images.device)[0]))
+    for side in range(9, 18):
+        use(), _table(side, images.device)
+    assert len(tables) == {"fixmatch": 3, "autoaugment": 2, "ctaugment": 1}[name] and all(table() is not None for table in tables)
+
+
+def test_a_recorded_training_that_is_done_leaves_the_device(digits, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: None)
+    training = fm.fit(short(depth=10, width=1), digits, device="cpu")
+    training._captured = CapturedStep(training)
+    gone = weakref.ref(training)
+    gc.disable()
+    try:
+        del training
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -16,6 +16,7 @@ from PIL import Image
 import fixmatch_lite as fm
 from fixmatch_lite.health import EVALUATIONS, Health, describe_labels
 from fixmatch_lite.labels_file import read_labels
+from fixmatch_lite.pictures import read_pictures
 from fixmatch_lite.predicting import export_onnx, label_pictures
 from test_cli import files, program, refused
 
@@ -207,10 +208,12 @@ def test_label_leaves_out_what_cannot_be_read_and_says_so(trained, tmp_path):
     run, *_ = trained
     picture(tmp_path / "a.png", "left", 0)
     (tmp_path / "b.png").write_bytes(b"no picture")
+    (tmp_path / "notes.txt").write_text("left")
     first, second = label_pictures(fm.runs.load(run), tmp_path, device="cpu")
     assert len(first) == 3 and first[1] in ("left", "right") and second[:3] == ("b.png", None, None) and second[3]
     code, out, err = program("label", run, "--root", tmp_path, "--out", tmp_path / "l.csv", "--device", "cpu", cwd=tmp_path)
     assert code == 0 and "Pictures labeled: 1," in out and "since they cannot be read: 1, b.png for one" in err
+    assert "ignored 1 file with other endings" in err and "notes.txt for one" in err
     assert [path.name for path in read_labels(tmp_path / "l.csv", tmp_path)[0]] == ["a.png"]
     (tmp_path / "empty").mkdir()
     with pytest.raises(fm.FixMatchError, match="holds no pictures"):
@@ -230,6 +233,20 @@ def test_onnx_file_gives_the_same_answers(trained, tmp_path):
         with torch.no_grad():
             ours = run.model()(fm.augment.to_float(some)).softmax(1).numpy()
         assert np.abs(ours - theirs).max() < 1e-5 and (ours.argmax(1) == theirs.argmax(1)).all()
+
+
+@pytest.mark.parametrize("levels", ["16 bits", "8 bits"])
+def test_script_of_the_book_reads_a_picture_as_label_does(trained, root, tmp_path, monkeypatch, levels):
+    pytest.importorskip("onnxruntime")
+    export_onnx(fm.runs.load(trained[0]), tmp_path / "pets.onnx")
+    pixels = np.linspace(0, 65535, 14 * 18).reshape(14, 18).astype(np.uint16)
+    Image.fromarray(pixels if levels == "16 bits" else (pixels >> 8).astype(np.uint8)).save(tmp_path / "a.png")
+    blocks = re.findall(r"```python\n(.*?)```", (root / "book" / "engine.md").read_text(), re.S)
+    script, = (block for block in blocks if "InferenceSession" in block)
+    monkeypatch.chdir(tmp_path)
+    exec(script.replace("a.jpg", "a.png"), names := {})
+    ours, _ = read_pictures([tmp_path / "a.png"], (3, 12, 12))
+    assert np.array_equal(names["pixels"], ours.numpy())
 
 
 def test_export_without_its_packages_says_what_to_install(trained, tmp_path, monkeypatch):
@@ -286,8 +303,24 @@ def test_what_is_set_already_or_cannot_be_is_not_advised():
     assert "--alignment" not in told
     told, = said(**late)
     assert "ema_decay" not in told  # 0.99 remembers a tenth of a thousand steps already
-    told, = said(recipe=RECIPE.changed(ema_decay=0.999), **late)
+    told, = said(recipe=RECIPE.changed(ema_decay=0.995), **late)
     assert "--set ema_decay=0.99)" in told
+
+
+def test_a_run_too_short_for_its_averages_is_told_before_it_trains():
+    recipe = fm.recipe("folder", steps=500)
+    told, = Health(recipe).before()
+    assert "500 steps" in told and "61% of the moving average and 61% of the batch-norm statistics" in told
+    assert "--set ema_decay=0.98 --set bn_momentum=0.02," in told
+    told, = Health(fm.recipe("folder", steps=1500, bn_momentum=0.1)).before()
+    assert "--set ema_decay=0.9933," in told and "bn_momentum" not in told  # 1 - 10/1500
+    for enough in (recipe.changed(ema_decay=0.98, bn_momentum=0.02), fm.recipe("folder", steps=2500), *map(fm.recipe, fm.data.DATASETS)):
+        assert Health(enough).before() == [], enough
+    assert len(said(recipe=RECIPE.changed(bn_momentum=0.001))) == 1  # with the first metrics where nobody asked before
+    slow = RECIPE.changed(ema_decay=0.999)
+    assert len(said(recipe=slow, test_accuracy=0.2)) == 1  # and not once more when it has come true
+    health = Health(slow)
+    assert len(health.before()) == 1 and health.before() == []
 
 
 def test_healthy_run_and_supervised_run_hear_nothing():
@@ -300,9 +333,9 @@ def test_healthy_run_and_supervised_run_hear_nothing():
 
 def test_recorded_runs_that_ended_well_were_never_warned_about():
     """Real runs that ended well heard nothing on their way, but for those whose pile holds foreign pictures: every pseudo-label
-    of those is wrong, and it is said. With the faster ways of the forward pass a class may get hardly any pseudo-label for 300
+    of those is wrong, and it is said; and those with slow batch-norm statistics, which are one of the mistakes. With the faster ways of the forward pass a class may get hardly any pseudo-label for 300
     steps and come back; that is worth a warning."""
-    good, foreign, warned = 0, set(), {}
+    good, foreign, slow, warned = 0, set(), set(), {}
     for run in fm.runs.list_runs():
         if run.done and run.recipe.forward == "joint" and fm.runs.summarize(run)["test_accuracy"] > 0.95:
             names = run.provenance["class_names"]
@@ -311,10 +344,13 @@ def test_recorded_runs_that_ended_well_were_never_warned_about():
             warned |= {run.name: told} if told else {}
             if run.recipe.dataset == "digits-foreign":
                 foreign.add(run.name)
+            elif run.name.startswith("digits-mistake-slow_statistics"):
+                slow.add(run.name)
             else:
                 good += 1
-    assert good > 100 and foreign and set(warned) == foreign, warned
-    assert all("pseudo-labels are right" in told[0] for told in warned.values()), warned
+    assert good > 100 and foreign and set(warned) == foreign | slow, warned
+    assert all(("few for so long a memory" if name in slow else "pseudo-labels are right") in told[0]
+               for name, told in warned.items()), warned
 
 
 def test_labels_are_described():

@@ -3,8 +3,6 @@
 Source: Cubuk et al. 2019; the table and its magnitudes are read from torchvision. Taught in: chapter 7.
 """
 
-import functools
-
 import torch
 
 from ..augment import apply_each
@@ -31,11 +29,16 @@ class AutoAugment:
 
     def __init__(self, recipe=None):
         self.fill = 127
+        self._made = {}  # tables, by size and device; kept, since a recorded CUDA graph reads them where they are
 
-    @functools.lru_cache(maxsize=8)
     def table(self, size, device):
         """For both operations of each pair, for images of ``size`` (height, width): number in `names`, probability,
         magnitude at plus and at minus; float32 ``(2, 25, 4)``."""
+        if (size, device) not in self._made:
+            self._made[size, device] = self._table(size).to(device)
+        return self._made[size, device]
+
+    def _table(self, size):
         torchvision()
         from torchvision.transforms.autoaugment import AutoAugment as Theirs
         from torchvision.transforms.autoaugment import AutoAugmentPolicy
@@ -43,7 +46,7 @@ class AutoAugment:
         theirs = Theirs(AutoAugmentPolicy.CIFAR10)
         space = theirs._augmentation_space(10, tuple(size))
         rows = [[self._row(*step, space) for step in pair] for pair in theirs.policies]
-        return torch.tensor(rows).transpose(0, 1).to(device)
+        return torch.tensor(rows).transpose(0, 1)
 
     def _row(self, name, probability, level, space):
         magnitudes, signed = space[name]

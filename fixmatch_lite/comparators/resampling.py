@@ -55,7 +55,7 @@ def _weights(side, crop, name):
     return matrix
 
 
-@functools.lru_cache(maxsize=8)
+@functools.cache  # never given up: a recorded CUDA graph reads them where they are
 def _table(side, device):
     """All matrices of a side: ``(crops * filters, side, side)``, and the number of crops."""
     crops = round(LARGEST_CROP * side) + 1
