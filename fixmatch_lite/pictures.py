@@ -21,6 +21,7 @@ from .errors import FixMatchError
 log = logging.getLogger("fixmatch_lite")
 
 SMALL = 64 * 64  # pixels; smaller images are kept when first opened, opening costs more than decoding
+NAMED = 20  # of the pictures that cannot be read; all are counted
 LARGE = 128  # pixels a side; larger pictures than this are worth a word before they are trained on
 
 
@@ -159,11 +160,13 @@ def _in_threads(work, paths):
 def _stop_at_unreadable(paths, results) -> None:
     bad = [(path, reason) for path, reason in zip(paths, results) if isinstance(reason, Unreadable)]
     if bad:
-        (path, reason), more = bad[0], f" (and {len(bad) - 1} more like it)" if len(bad) > 1 else ""
+        (path, reason), *others = bad
         # Pillow repeats the path in its own sentence
         reason = str(reason).replace(f" {str(path)!r}", "")
-        raise FixMatchError(f"The image {path} cannot be read: {reason}{more}. Replace it, or take it out of the "
-                            "folder.")
+        more = f" Nor can {len(others)} more: {', '.join(str(path) for path, _ in others[:NAMED])}" if others else ""
+        more += " and so on." if len(others) > NAMED else "." if others else ""
+        those = "them" if others else "it"
+        raise FixMatchError(f"The image {path} cannot be read: {reason}.{more} Replace {those}, or take {those} out of the folder.")
 
 
 def _check_memory(count, height, width) -> None:

@@ -214,9 +214,16 @@ def test_broken_pictures_are_named_and_counted(tree, size):
     photo.write_bytes(photo.read_bytes()[:-400])
     text = fails(tree, str(photo), "Replace it", image_size=size)
     assert text.count(str(photo)) == 1
-    (tree / "train" / "dog" / "empty.png").write_bytes(b"")
-    (tree / "train" / "dog" / "not-an-image.jpg").write_text("hello")
-    fails(tree, "(and 2 more like it)" if size else "(and 1 more like it)", image_size=size)
+    more = [tree / "train" / "dog" / name for name in ("empty.png", "not-an-image.jpg")]
+    more[0].write_bytes(b""), more[1].write_text("hello")
+    if size is None:  # then all are opened first, to find the size, and the cut one still tells its own
+        fails(tree, f"{more[0]} cannot be read", f"Nor can 1 more: {more[1]}. Replace them", image_size=size)
+    else:
+        fails(tree, f"{photo} cannot be read", f"Nor can 2 more: {more[0]}, {more[1]}. Replace them", image_size=size)
+    for k in range(30):
+        (tree / "train" / "dog" / f"z{k:02}.png").write_bytes(b"")
+    text = fails(tree, "and so on. Replace them", "z10.png", image_size=size)
+    assert "z25.png" not in text
 
 
 def test_a_broken_link_is_named(tree):
