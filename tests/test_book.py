@@ -152,6 +152,13 @@ def test_a_fold_is_named_by_what_is_seen_on_it(page):
 
 
 @pytest.mark.parametrize("page", WRITTEN or PAGES, ids=name)
+def test_a_number_and_its_percent_sign_stay_on_one_line(page):
+    texts = [text for part in soup(page).select("section > p, section > ul > li, figcaption p")
+             for text in part.find_all(string=True) if not text.find_parent(["code", "pre", "script", "style"])]
+    assert not [text for text in texts if re.search(r"\d %", text)]
+
+
+@pytest.mark.parametrize("page", WRITTEN or PAGES, ids=name)
 def test_page_says_its_language_and_has_our_icon(page):
     assert soup(page).html.get("lang") == "en"
     assert "FixMatch Lite" in soup(page).title.text

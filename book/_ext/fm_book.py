@@ -10,11 +10,14 @@ object shows itself in a notebook, so pages and notebooks share one front end. T
     {fm-swatch}`kept`
 
 draws the color and the marker that stand for kept pseudo-labels in every figure. And every fold is named by the words
-that are seen on it; myst-nb gives all of them one and the same other name.
+that are seen on it; myst-nb gives all of them one and the same other name. A number and its percent sign stay on one line.
 """
+
+import re
 
 import yaml
 from docutils import nodes
+from sphinx.transforms import SphinxTransform
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 _SHAPES = {
@@ -52,12 +55,23 @@ class Swatch(SphinxRole):
         return [nodes.raw("", f"{svg} <code>{self.text}</code>", format="html")], []
 
 
+class Percent(SphinxTransform):
+    default_priority = 700
+    _as_it_is = nodes.literal, nodes.literal_block, nodes.math, nodes.math_block, nodes.raw
+
+    def apply(self):
+        for text in list(self.document.findall(nodes.Text)):
+            if not isinstance(text.parent, self._as_it_is) and (joined := re.sub(r"(?<=\d) (?=%)", "\u00a0", text)) != text:
+                text.parent.replace(text, nodes.Text(joined))
+
+
 def name_folds(app, pagename, templatename, context, doctree):
     context["body"] = context.get("body", "").replace('<summary aria-label="Toggle hidden content">', "<summary>")
 
 
 def setup(app):
     app.connect("html-page-context", name_folds)
+    app.add_transform(Percent)
     app.add_directive("fm-widget", Widget)
     app.add_role("fm-swatch", Swatch())
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
