@@ -2,6 +2,7 @@
 
 import numbers
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -27,8 +28,8 @@ def check_number(name, value, low, high, what="", whole=False):
 def check_data(data):
     """Refuse `SemiSupervisedData` whose parts do not fit one another."""
     for part, images, targets in (("x", data.x, data.y), ("u", data.u, data.u_true), ("x_test", data.x_test, data.y_test)):
-        for value in (images, targets):
-            if not hasattr(value, "to"):  # pictures that stay on the disk have it, too
+        for value, wrong in ((images, isinstance(images, np.ndarray)), (targets, not isinstance(targets, torch.Tensor))):
+            if wrong:
                 raise FixMatchError(f"{part} and its classes must be torch tensors, and one is of the type {type(value).__name__}. "
                                     "torch.from_numpy makes one of an array.")
         if isinstance(images, torch.Tensor):
