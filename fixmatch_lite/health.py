@@ -35,9 +35,10 @@ class Health:
     def before(self):
         """What the recipe says of its end before a step is done: sentences, mostly none. If they are not asked for, they
         come with the first metrics."""
-        short = [] if self.seen or "average" in self.said else self._too_short()
-        self.said |= {"average"} if short else set()
-        return short
+        if self.seen or "average" in self.said or not (sentence := self._too_short()):
+            return []
+        self.said.add("average")  # and not once more when it has come true
+        return [sentence]
 
     def __call__(self, metrics):
         short = self.before()
@@ -55,14 +56,14 @@ class Health:
         forgets = {"ema_decay": 1 - recipe.ema_decay, "bn_momentum": recipe.bn_momentum}  # in a step
         slow = {name: left for name, rate in forgets.items() if (left := (1 - rate) ** recipe.steps) > BEGINNING}
         if not slow:
-            return []
+            return None
         rate = float(f"{min(10 / recipe.steps, 0.5):.2g}")
         better = {"ema_decay": f"{1 - rate:.6g}", "bn_momentum": f"{rate:.6g}"}
         held = {"ema_decay": "the moving average", "bn_momentum": "the batch-norm statistics"}
         parts = " and ".join(f"{left:.0%} of {held[name]}" for name, left in slow.items())
         values = " ".join(f"--set {name}={better[name]}" for name in slow)
-        return [f"{recipe.steps:,} steps are few for so long a memory: at the end {parts} will date from before the training, "
-                f"and the test accuracy may stay near chance. Try {values}, or more steps."]
+        return (f"{recipe.steps:,} steps are few for so long a memory: at the end {parts} will date from before the training, "
+                f"and the test accuracy may stay near chance. Try {values}, or more steps.")
 
     def _progress(self):
         return self.seen[-1].step / self.recipe.steps

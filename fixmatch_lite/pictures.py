@@ -163,8 +163,8 @@ def _stop_at_unreadable(paths, results) -> None:
         (path, reason), *others = bad
         # Pillow repeats the path in its own sentence
         reason = str(reason).replace(f" {str(path)!r}", "")
-        more = f" Nor can {len(others)} more: {', '.join(str(path) for path, _ in others[:NAMED])}" if others else ""
-        more += " and so on." if len(others) > NAMED else "." if others else ""
+        named = ", ".join(str(path) for path, _ in others[:NAMED]) + (" and so on" if len(others) > NAMED else "")
+        more = f" Nor can {len(others)} more: {named}." if others else ""
         those = "them" if others else "it"
         raise FixMatchError(f"The image {path} cannot be read: {reason}.{more} Replace {those}, or take {those} out of the folder.")
 

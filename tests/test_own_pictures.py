@@ -333,8 +333,8 @@ def test_healthy_run_and_supervised_run_hear_nothing():
 
 def test_recorded_runs_that_ended_well_were_never_warned_about():
     """Real runs that ended well heard nothing on their way, but for those whose pile holds foreign pictures: every pseudo-label
-    of those is wrong, and it is said; and those with slow batch-norm statistics, which are one of the mistakes. With the faster ways of the forward pass a class may get hardly any pseudo-label for 300
-    steps and come back; that is worth a warning."""
+    of those is wrong, and it is said; and those with slow batch-norm statistics, which are one of the mistakes. With the faster
+    ways of the forward pass a class may get hardly any pseudo-label for 300 steps and come back; that is worth a warning."""
     good, foreign, slow, warned = 0, set(), set(), {}
     for run in fm.runs.list_runs():
         if run.done and run.recipe.forward == "joint" and fm.runs.summarize(run)["test_accuracy"] > 0.95:

@@ -75,7 +75,7 @@ def test_the_repository_has_room_for_all_that_is_wanted():
     there = {folder.name: size(folder) for folder in (ROOT / "fixmatch_lite" / "recorded").iterdir() if folder.is_dir()}
     typical = there["cifar10-250-seed1"]
     for name, _, entry in record_runs.wanted():
-        keeps = entry.get("weights_for") is not None and entry["weights_for"] in name
+        keeps = record_runs.keeps_weights(name, entry)
         coming = {file: size for file, size in typical.items() if keeps or file != "weights.safetensors"}
         if name not in there or (keeps and "weights.safetensors" not in there[name]):
             there[name] = coming

@@ -53,6 +53,12 @@ def wanted(path=ROOT / "runs" / "WANTED.toml", steps=None):
             yield name, values, entry
 
 
+def keeps_weights(name, entry):
+    """Whether the list wants the weights of the run ``name``, and not only its record."""
+    wants = entry.get("weights_for")
+    return wants is not None and wants in name
+
+
 def recipe_of(values):
     import fixmatch_lite as fm
 
@@ -119,8 +125,7 @@ def do(name, values, entry, data, options, until):
                     return False
         except Diverged as error:  # a result like any other
             describe(folder, failed=str(error))
-    wants = entry.get("weights_for")
-    keep_weights(folder, wants is not None and wants in name, recipe, data, options)
+    keep_weights(folder, keeps_weights(name, entry), recipe, data, options)
     remove_left_overs(folder)
     remove_tensors(folder / "checkpoint.safetensors")
     (folder / "lock").unlink(missing_ok=True)  # of a process that was killed; the claim keeps others out to the end

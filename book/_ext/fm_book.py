@@ -56,8 +56,10 @@ class Swatch(SphinxRole):
 
 
 class Percent(SphinxTransform):
+    """Joins a number and its percent sign by a space that breaks no line, everywhere but in code and formulas."""
+
     default_priority = 700
-    _as_it_is = nodes.literal, nodes.literal_block, nodes.math, nodes.math_block, nodes.raw
+    _as_it_is = nodes.literal, nodes.math, nodes.FixedTextElement
 
     def apply(self):
         for text in list(self.document.findall(nodes.Text)):
