@@ -27,7 +27,7 @@ def may_capture(training, steps, wanted=None):
     """
     possible = (training.device.type == "cuda" and distributed.world_size() == 1 and not training.scaler.is_enabled()
                 and isinstance(training.data.u, torch.Tensor) and getattr(training.method, "steady", False))
-    return possible and wanted is not False and (bool(wanted) or (steps >= LEAST and not training.own_parts))
+    return possible and wanted is not False and (bool(wanted) or (steps >= LEAST and not training.own))
 
 
 class CapturedStep:

@@ -60,7 +60,7 @@ def load_checkpoint(training, path):
         raise FixMatchError(f"The checkpoint {path} was trained in {len(views)} processes or on another kind of "
                             "device; resume as it began.")
     room = lambda name: {k[len(name) + 1:]: v for k, v in tensors.items() if k.startswith(name + ".")}
-    training.model.load_state_dict(room("model"))
+    load_weights(training.model, room("model"), f"The checkpoint {path}")
     training.ema_model.module.load_state_dict(room("ema"))
     momentum = room("momentum")
     for k, parameter in enumerate(_parameters(training)):
@@ -74,6 +74,20 @@ def load_checkpoint(training, path):
     if training.scaler.is_enabled():
         training.scaler.load_state_dict(state["scaler"])
     training.step, training.seconds, training.last_metrics = state["step"], state["seconds"], state["metrics"]
+
+
+def load_weights(model, tensors, what):
+    """Read tensors into a net.
+
+    Args:
+        what: begins the sentence of the FixMatchError where they are those of another net, "The checkpoint a/b".
+    """
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:  # torch tells which weights, a line each
+        told = str(error).splitlines()[-1].strip().rstrip(".")
+        raise FixMatchError(f"{what} is of another net than this {type(model).__name__} ({told}); give the one that was "
+                            "trained.") from None
 
 
 def check_belongs(what, written, recipe, data):

@@ -118,32 +118,28 @@ def evaluate(
     run: Annotated[Path, typer.Argument(help="Folder of the run.")],
     root: Root = None,
     image_size: ImageSize = None,
+    test: Annotated[Optional[Path], option("Folder of other test pictures, with a subfolder for each class.", DATA)] = None,
     device: Device = None,
 ):
-    """Measure the test accuracy of a finished run again, from its weights, class by class."""
+    """Measure the test accuracy of a run again, from its weights, class by class."""
     import fixmatch_lite as fm
 
-    from .places import check_same, source_of
-    from .training import autocast_dtype
-    from .training import evaluate as accuracy_of
+    from .predicting import measure_again, measure_folder
+    from .terminal import print_accuracies, print_unread, speaker
 
+    speaker(quiet=test is None)
     recorded = fm.runs.load(run)
-    recipe, device, found = recorded.recipe, fm.choose_device(device), source_of(recorded)
-    model = recorded.model().to(device)
-    data = fm.load_data(recipe.dataset, None, root=root or found.get("root"), labels_from=found.get("labels_from"),
-                        image_size=found.get("image_size") if image_size is None else image_size)
-    check_same(data, recorded)
-    data, dtype = data.to(device), autocast_dtype(device, recipe.precision)
-    right = 0
-    for number, name in enumerate(data.class_names):
-        chosen = data.y_test == number
-        share = accuracy_of(model, data.x_test[chosen], data.y_test[chosen], dtype=dtype) if chosen.any() else None
-        right += round((share or 0) * int(chosen.sum()))
-        print(f"{name:>20}  {'–' if share is None else f'{share:.2%}':>8}  of {int(chosen.sum()):,}")
-    kept = recorded.provenance.get("weights", {})  # in half precision they may be an image or two off the log
-    share, then = right / len(data.y_test), kept.get("test_accuracy", recorded.metrics[-1].test_accuracy)
-    same = "as recorded" if abs(share - then) < 0.5 / len(data.y_test) else f"recorded was {then:.2%}"
-    print(f"{'all':>20}  {share:8.2%}  of {len(data.y_test):,} ({same})")
+    if test is None:
+        rows = measure_again(recorded, root=root, image_size=image_size, device=device)
+        logged = recorded.metrics[-1].test_accuracy if recorded.metrics else None
+        # weights in half precision may be an image or two off the log
+        print_accuracies(rows, recorded.provenance.get("weights", {}).get("test_accuracy", logged))
+    elif (root, image_size) != (None, None):
+        raise typer.BadParameter("--test names the pictures, and the run their size: leave out --root and --image-size.")
+    else:
+        rows, unread = measure_folder(recorded, test, device=device)
+        print_unread(unread)
+        print_accuracies(rows)
 
 
 @app.command(no_args_is_help=True, epilog="Example:\n\nfixmatch-lite label runs/pets --root pets --out guesses.csv")
@@ -159,14 +155,12 @@ def label(
 
     from .places import check_file
     from .predicting import label_folder
-    from .terminal import speaker
+    from .terminal import print_unread, speaker
 
     check_file(out, force)
     speaker(quiet=False)
     labeled, unread = label_folder(fm.runs.load(run), root, out, device=device)
-    if unread:
-        print(f"Left out, since they cannot be read: {len(unread)}, {unread[0][0]} for one ({unread[0][1]}).",
-              file=sys.stderr)
+    print_unread(unread)
     print(f"Pictures labeled: {labeled:,}, in {out}")
 
 

@@ -1,8 +1,10 @@
-"""What a trained net is for: labels for pictures that have none, and a file that other programs can run.
+"""What a trained net is for: labels for pictures that have none, its accuracy on others, and a file that other programs
+can run.
 
 Taught in: chapter 16.
 """
 
+import difflib
 import json
 import warnings
 from pathlib import Path
@@ -11,12 +13,15 @@ import torch
 from torch import nn
 
 from .augment import to_float
-from .devices import choose_device
+from .data import load_data
+from .devices import autocast_dtype, choose_device
 from .errors import FixMatchError
 from .files import write_atomically
 from .folders import images_under, tell_ignored
 from .labels_file import write_labels
+from .metrics import evaluate
 from .pictures import read_pictures
+from .places import check_same, source_of
 
 BATCH = 256
 
@@ -33,10 +38,10 @@ class Classifier(nn.Module):
 
 
 def classifier(run):
-    """The classifier of a finished run, its image shape ``(C, H, W)`` and class names.
+    """The classifier of a run, its image shape ``(C, H, W)`` and class names.
 
     Raises:
-        FixMatchError: the run is not finished, has no weights, or was recorded before these were.
+        FixMatchError: the run has no weights, or was recorded before shape and names were.
     """
     shape, names = run.provenance.get("image_shape"), run.provenance.get("class_names")
     if shape is None or names is None:
@@ -50,7 +55,7 @@ def label_pictures(run, root, *, device=None):
     """The classes that a run's moving average gives to the pictures in a folder, read a few at a time.
 
     Args:
-        run: a finished `Run`.
+        run: a `Run`; of one that is not finished the last checkpoint counts.
         root: a folder; pictures at any depth.
         device: see `choose_device`.
 
@@ -96,6 +101,70 @@ def label_folder(run, root, csv_file, *, device=None):
             rows.append((path, kind, f"{confidence:.4f}"))
     write_labels(csv_file, rows)
     return len(rows), unread
+
+
+def measure_again(run, *, root=None, image_size=None, device=None):
+    """How many of its own test images a run's moving average gets right, in the precision that it was trained in.
+
+    Args:
+        run: a `Run`; of one that is not finished the last checkpoint counts.
+        root, image_size: as in `load_data`; None takes what the run was trained with.
+        device: see `choose_device`.
+
+    Returns:
+        A list of ``(class name, right, all)``.
+
+    Raises:
+        FixMatchError: the run has no weights, the data are not there, or are not those of the run.
+    """
+    device, found = choose_device(device), source_of(run)
+    model, dtype = run.model().to(device), autocast_dtype(device, run.recipe.precision)
+    data = load_data(run.recipe.dataset, None, root=root or found.get("root"), labels_from=found.get("labels_from"),
+                     image_size=found.get("image_size") if image_size is None else image_size)
+    check_same(data, run)
+    data, rows = data.to(device), []
+    for number, name in enumerate(data.class_names):
+        here = data.y_test == number
+        count = int(here.sum())
+        right = round(count * evaluate(model, data.x_test[here], data.y_test[here], dtype=dtype)) if count else 0
+        rows.append((name, right, count))
+    return rows
+
+
+def measure_folder(run, root, *, device=None):
+    """How many pictures of a folder ``root/<class>/…`` a run's moving average gets right, in float32.
+
+    Args:
+        run, device: as in `label_pictures`.
+        root: its folders are named like classes of the run; some may be missing.
+
+    Returns:
+        A list of ``(class name, right, all)``, and ``(path, reason)`` of those that cannot be read and are left out.
+
+    Raises:
+        FixMatchError: as in `label_pictures`; or a picture lies in no folder, or in one that is no class; or none can be read.
+    """
+    root, names = Path(root), classifier(run)[2]
+    for path in images_under(root, []):
+        kind, *rest = path.relative_to(root).parts
+        if not rest:
+            raise FixMatchError(f"{path} lies in no class folder: give a folder with a subfolder for each class.")
+        if kind not in names:
+            near = difflib.get_close_matches(kind, names, n=1)
+            raise FixMatchError(f"{root / kind} is no class of the run {run.name}"
+                                + (f"; is {near[0]} meant?" if near else f": its classes are {', '.join(names[:10])}"
+                                   + (" and so on." if len(names) > 10 else ".")))
+    counts, unread = {name: [0, 0] for name in names}, []
+    for path, said, _, *reason in label_pictures(run, root, device=device):
+        if reason:
+            unread.append((path, *reason))
+        else:
+            kind = path.split("/")[0]
+            counts[kind][0] += said == kind
+            counts[kind][1] += 1
+    if not any(count for _, count in counts.values()):
+        raise FixMatchError(f"None of the pictures in {root} can be read ({unread[0][1]}): give another folder.")
+    return [(name, *count) for name, count in counts.items()], unread
 
 
 def export_onnx(run, path):

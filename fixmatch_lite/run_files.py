@@ -1,12 +1,15 @@
 """Runs as folders: what lies in one, and how it is read again. Taught in: chapters 10 and 16."""
 
+import copy
 import json
 import logging
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from .checkpoints import read_checkpoint
+from torch import nn
+
+from .checkpoints import load_weights, read_checkpoint
 from .errors import FixMatchError
 from .metrics import Metrics
 from .models import make_net
@@ -20,12 +23,14 @@ WEIGHTS, CHECKPOINT = "weights.safetensors", "checkpoint.safetensors"
 
 @dataclass(frozen=True)
 class Run:
-    """A recorded run: its folder, recipe, provenance and `Metrics`, in the order of the steps."""
+    """A recorded run: its folder, recipe, provenance and `Metrics`, in the order of the steps; and a net of your own that
+    `model` takes, if it was trained with one."""
 
     path: Path
     recipe: Recipe
     provenance: dict
     metrics: tuple
+    net: nn.Module | None = None
 
     @property
     def name(self):
@@ -46,20 +51,45 @@ class Run:
         return self.provenance.get("stopped")
 
     @property
+    def own(self):
+        """The classes of the parts of your own that it was trained with, by "net", "method" and "strong"."""
+        return self.provenance.get("own", {})
+
+    @property
     def confidence(self):
         """The run's histograms of confidence, see `confidence.histogram`; empty where none were kept."""
         return [json.loads(line) for line in lines(self.path, CONFIDENCE)]
 
     def model(self):
-        """The net with the recorded weights (the moving average), in evaluation mode, on the CPU."""
-        if not (self.path / WEIGHTS).exists():
-            why = ("recorded without its weights; fm.runs.table() tells which runs have them." if self.done or self.failed
-                   or self.stopped else "not finished: go on with the command that began it and --resume.")
-            raise FixMatchError(f"The run {self.name} is {why}")
-        tensors, state = read_checkpoint(self.path / WEIGHTS)
-        model = make_net(self.recipe, state["num_classes"], state["channels"])
-        model.load_state_dict(tensors)
+        """The net with the recorded weights (the moving average), in evaluation mode, on the CPU; those of the last
+        checkpoint where the run is not finished, and then the logger ``fixmatch_lite`` says so. A net of your own is copied.
+
+        Raises:
+            FixMatchError: there are no weights, they cannot be read, or they are of another net.
+        """
+        tensors, classes, channels = self._weights()
+        if "net" in self.own and self.net is None:
+            raise FixMatchError(f"The run {self.name} was trained with a net of its own, {self.own['net']}, which only Python "
+                                "can give: fm.runs.load(path, net=...).")
+        model = make_net(self.recipe, classes, channels) if self.net is None else copy.deepcopy(self.net).cpu()
+        load_weights(model, tensors, f"The run {self.name}")
         return model.eval()
+
+    def _weights(self):
+        """The moving average's tensors, and how many classes and channels they are for."""
+        if (self.path / WEIGHTS).exists():
+            tensors, state = read_checkpoint(self.path / WEIGHTS)
+            return tensors, state["num_classes"], state["channels"]
+        if not (self.path / CHECKPOINT).exists():
+            why = ("recorded without its weights; fm.runs.table() tells which runs have them." if self.done or self.failed
+                   or self.stopped else "not finished and has no weights yet: go on with the command that began it and "
+                   "--resume.")
+            raise FixMatchError(f"The run {self.name} is {why}")
+        rooms, state = read_checkpoint(self.path / CHECKPOINT)
+        log.warning("the run %s is not finished: its weights are those of step %s of %s", self.name, f"{state['step']:,}",
+                    f"{self.recipe.steps:,}")
+        average = {k.removeprefix("ema."): v for k, v in rooms.items() if k.startswith("ema.")}
+        return average, len(self.provenance["class_names"]), self.provenance["image_shape"][0]
 
 
 def lines(folder, name=METRICS):
@@ -76,11 +106,12 @@ def remove_left_overs(folder):
             part.unlink(missing_ok=True)
 
 
-def load(path):
+def load(path, net=None):
     """Read the run in a folder.
 
     Args:
         path: the folder, or the name of a run that comes with the module.
+        net: the net of your own that it was trained with, for `Run.model`, which reads the weights into a copy of it.
 
     Raises:
         FixMatchError: there is no run, or its files cannot be read.
@@ -90,7 +121,7 @@ def load(path):
         described = json.loads((path / RECIPE).read_text(encoding="utf-8"))
         values = described.pop("recipe")
         metrics = tuple(Metrics(**json.loads(line)) for line in lines(path))
-        return Run(path, Recipe(**values), described, metrics)
+        return Run(path, Recipe(**values), described, metrics, net)
     except FileNotFoundError:
         raise FixMatchError(f"There is no run in {path}; give the folder that was named when it was trained.") from None
     except (ValueError, TypeError, KeyError) as error:

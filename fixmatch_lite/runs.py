@@ -31,22 +31,26 @@ from .version import __version__
 __all__ = ["CHECKPOINT", "CONFIDENCE", "METRICS", "RECIPE", "WEIGHTS", "Run", "compare", "list_runs", "load", "record",
            "shipped", "summarize", "table"]
 
-def record(folder, recipe, data, *, device=None, resume=False, progress=None, compile=None):
+def record(folder, recipe, data, *, device=None, resume=False, progress=None, compile=None, net=None, method=None,
+           strong=None):
     """Train as `fit` does and keep the run in ``folder``; yields the same `Metrics`.
 
     Args:
         folder: made if it is not there. A folder that already holds a run is refused unless ``resume`` is given.
         recipe, data, device, progress, compile: as in `fit`.
         resume: go on where the folder's checkpoint stands.
+        net, method, strong: of your own, as in `fit`. The run keeps the names of their classes; `load` and a resumed run
+            take a net of your own again.
 
     Raises:
         FixMatchError: the folder holds a run already (nothing in it is touched), another process trains in it, it cannot
-            be written, or its checkpoint does not belong to this recipe and labeled set; or the recipe names other data, see `recipes.check_told`.
+            be written, or its checkpoint does not belong to this recipe, labeled set and parts of your own; or the recipe names
+            other data, see `recipes.check_told`.
     """
-    folder, writes = Path(folder), distributed.rank() == 0
-    asked, resume = resume, distributed.agree(lambda: _may_resume(folder, resume, recipe, data))
+    folder, writes, own = Path(folder), distributed.rank() == 0, dict(net=net, method=method, strong=strong)
+    asked, resume = resume, distributed.agree(lambda: _may_resume(folder, resume, recipe, data, own))
     training = fit(recipe, data, device=device, checkpoint=folder / CHECKPOINT, resume=resume, progress=progress,
-                   compile=compile)
+                   compile=compile, **own)
     with contextlib.ExitStack() as held:
         distributed.agree(lambda: _begin(folder, training, asked, resume, held))
         before = training.step
@@ -66,7 +70,8 @@ def _begin(folder, training, asked, resume, held):
     """Take the folder for this process alone until ``held`` is closed, and bring its files to where the training is."""
     make_folder(folder)
     held.enter_context(only_one(folder))
-    if _may_resume(folder, asked, training.recipe, training.data) != resume:  # once more, now that nobody else writes
+    # once more, now that nobody else writes
+    if _may_resume(folder, asked, training.recipe, training.data, training.own) != resume:
         raise FixMatchError(f"Another process has just trained in {folder}: give the command again.")
     remove_left_overs(folder)
     if resume:
@@ -77,13 +82,17 @@ def _begin(folder, training, asked, resume, held):
         write_atomically(folder / CONFIDENCE, "")
 
 
-def _may_resume(folder, resume, recipe, data):
+def _may_resume(folder, resume, recipe, data, own):
     """Whether there is a checkpoint to go on from; raises where something would be lost or become another run."""
     started = (folder / RECIPE).exists()
     if started and not resume:
         raise FixMatchError(f"{folder} already holds a run; resume it, or choose another folder.")
     if resume and started and (folder / WEIGHTS).exists():
         raise FixMatchError(f"The run in {folder} is finished; choose another folder for a new one.")
+    if resume and started and (began := load(folder).own) != (now := _classes_of(own)):
+        told = lambda classes: ", ".join(classes.values()) or "no part of your own"
+        raise FixMatchError(f"The run in {folder} was begun with {told(began)}, not with {told(now)}; give what it was begun "
+                            "with, or start a new run in another folder.")
     if (folder / CHECKPOINT).exists():
         return resume
     if not started:
@@ -92,6 +101,11 @@ def _may_resume(folder, resume, recipe, data):
         run = load(folder)
         check_belongs(f"The run in {folder}", {"recipe": run.recipe.as_dict(), **run.provenance}, recipe, data)
     return False
+
+
+def _classes_of(own):
+    """The class of each part of one's own, in words."""
+    return {name: f"{type(part).__module__}.{type(part).__qualname__}" for name, part in own.items() if part is not None}
 
 
 def _keep_confidence(folder, training, before):
@@ -140,6 +154,7 @@ def _description(training):
         "labeled_hash": data.labeled_hash,
         "fast": is_fast(),
         "labeled_indices": list(data.labeled_indices),
+        **({"own": own} if (own := _classes_of(training.own)) else {}),
     }
 
 

@@ -49,6 +49,23 @@ def print_result(summary, out):
     print(f"measure it again: fixmatch-lite evaluate {shlex.quote(str(out))}")
 
 
+def print_accuracies(rows, then=None):
+    """A line a class, and one for all: ``rows`` by `predicting.measure_again`, ``then`` the accuracy in the record."""
+    line = lambda name, right, count: f"{name:>20}  {f'{right / count:.2%}' if count else '–':>8}  of {count:,}"
+    for row in rows:
+        print(line(*row))
+    right, count = (sum(numbers) for numbers in zip(*(row[1:] for row in rows)))
+    same = "" if then is None else " (as recorded)" if abs(right - then * count) < 0.5 else f" (recorded was {then:.2%})"
+    print(line("all", right, count) + same)
+
+
+def print_unread(unread):
+    """How many pictures were left out, from ``(path, reason)`` pairs, if any."""
+    if unread:
+        print(f"Left out, since they cannot be read: {len(unread)}, {unread[0][0]} for one ({unread[0][1]}).",
+              file=sys.stderr)
+
+
 def print_runs(found, rows):
     """A table of runs: ``found`` by `runs.list_runs`, ``rows`` by `runs.compare` for those that have metrics."""
     told = ("name", "step", "done", "test_accuracy", "evaluations", "final", "mask_rate", "pseudo_label_accuracy",

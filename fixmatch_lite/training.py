@@ -61,7 +61,7 @@ class Training:
                                 "the data with the same number.")
         check_parts(net, method, strong)
         self.recipe, self.device = recipe, choose_device(device)
-        self.own_parts = not (net is None and method is None and strong is None)
+        self.own = {name: part for name, part in dict(net=net, method=method, strong=strong).items() if part is not None}
         self.dtype = autocast_dtype(self.device, recipe.precision)
         if self.device.type == "cpu":
             keep_memory()
@@ -94,7 +94,7 @@ class Training:
             load_checkpoint(self, checkpoint)
         elif checkpoint is not None and distributed.rank() == 0:
             make_folder(Path(checkpoint).parent)  # said now, and not at the first evaluation
-        fixed = not self.own_parts and recipe.forward != "kept"
+        fixed = not self.own and recipe.forward != "kept"
         quick = compiled(self.model, self.device, recipe.steps - self.step, compile, fixed)
         self._net = distributed.parallel(quick, self.device)
         self._captured = CapturedStep(self) if may_capture(self, recipe.steps - self.step, compile) else None

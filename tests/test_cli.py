@@ -301,7 +301,18 @@ def test_a_finished_run_is_never_overwritten(finished):
 def test_an_unfinished_run_is_not_begun_again_by_accident(unfinished):
     cwd, words = unfinished
     refused(*words[:-1], cwd=cwd, says=["unfinished run", "--resume"])
-    refused("evaluate", "run", cwd=cwd, says="not finished")
+
+
+def test_an_unfinished_run_is_evaluated_as_far_as_it_came(unfinished):
+    cwd, _ = unfinished
+    code, out, err = program("evaluate", "run", "--device", "cpu", cwd=cwd)
+    assert code == 0 and "(as recorded)" in out.splitlines()[-1], err
+    assert err.strip() == "the run run is not finished: its weights are those of step 2 of 4"
+    (cwd / "run" / fm.runs.METRICS).write_text("")  # killed between checkpoint and log: there is nothing to compare with
+    code, out, err = program("evaluate", "run", "--device", "cpu", cwd=cwd)
+    assert code == 0 and re.fullmatch(r" +all +[\d.]+%  of 500", out.splitlines()[-1]), err
+    (cwd / "run" / fm.runs.CHECKPOINT).unlink()
+    refused("evaluate", "run", cwd=cwd, says=["not finished and has no weights yet", "--resume"])
 
 
 def test_a_resumed_run_must_have_the_same_recipe_and_labeled_set(unfinished):

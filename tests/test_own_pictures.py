@@ -17,7 +17,7 @@ import fixmatch_lite as fm
 from fixmatch_lite.health import EVALUATIONS, Health, describe_labels
 from fixmatch_lite.labels_file import read_labels
 from fixmatch_lite.pictures import read_pictures
-from fixmatch_lite.predicting import export_onnx, label_pictures
+from fixmatch_lite.predicting import export_onnx, label_pictures, measure_folder
 from test_cli import files, program, refused
 
 
@@ -185,6 +185,44 @@ def test_label_writes_a_class_for_every_picture(trained, pets, tmp_path):
     assert files(tmp_path) == before
     assert program(*command, "--force", cwd=tmp_path)[0] == 0
     assert read_labels(tmp_path / "guesses.csv", pets / "all")[0]  # a person can correct it and train on it
+
+
+def test_evaluate_measures_on_other_pictures(trained, pets, tmp_path):
+    run = fm.runs.load(trained[0])
+    said = {path: kind for path, kind, _ in label_pictures(run, pets / "all", device="cpu")}
+    some = {kind: [path for path in said if said[path] == kind][:4] for kind in ("left", "right")}
+    assert min(map(len, some.values())) == 4
+    folders = [("left", some["left"][:3]), ("left", some["right"][:1]), ("right", some["left"][3:]), ("right", some["right"][1:3])]
+    for number, (kind, paths) in enumerate(folders):  # the run is wrong on one in each folder
+        (tmp_path / "new" / kind / str(number)).mkdir(parents=True)
+        for path in paths:
+            shutil.copy(pets / "all" / path, tmp_path / "new" / kind / str(number))
+    assert measure_folder(run, tmp_path / "new", device="cpu") == ([("left", 3, 4), ("right", 2, 3)], [])
+    (tmp_path / "new" / "right" / "broken.png").write_bytes(b"no picture")
+    code, out, err = program("evaluate", trained[0], "--test", "new", "--device", "cpu", cwd=tmp_path)
+    assert code == 0 and "since they cannot be read: 1, right/broken.png for one" in err
+    assert [line.split() for line in out.splitlines()] == [
+        ["left", "75.00%", "of", "4"], ["right", "66.67%", "of", "3"], ["all", "71.43%", "of", "7"]]
+    shutil.rmtree(tmp_path / "new" / "left")
+    assert measure_folder(run, tmp_path / "new")[0] == [("left", 0, 0), ("right", 2, 3)]
+
+
+def test_evaluate_refuses_other_pictures_that_no_class_can_be_told_of(trained, pets, tmp_path):
+    command = ["evaluate", trained[0], "--test", tmp_path / "new", "--device", "cpu"]
+    refused(*command, cwd=tmp_path, says=["no folder", "new"])
+    refused(*command, "--root", pets, cwd=tmp_path, says=["leave out --root"], code=2)
+    refused(*command, "--image-size", 12, cwd=tmp_path, says=["leave out --root and --image-size"], code=2)
+    picture(tmp_path / "new" / "Left" / "a.png", "left", 0)
+    refused(*command, cwd=tmp_path, says=["Left is no class of the run run", "is left meant?"])
+    (tmp_path / "new" / "Left").rename(tmp_path / "new" / "7")
+    refused(*command, cwd=tmp_path, says=["its classes are left, right."])
+    (tmp_path / "new" / "7").rename(tmp_path / "new" / "left")
+    picture(tmp_path / "new" / "b.png", "left", 0)
+    refused(*command, cwd=tmp_path, says=["b.png lies in no class folder"])
+    for path in tmp_path.glob("new/**/*.png"):
+        path.write_bytes(b"no picture")
+    (tmp_path / "new" / "b.png").unlink()
+    refused(*command, cwd=tmp_path, says=["None of the pictures", "can be read", "cannot identify"])
 
 
 def test_evaluate_refuses_other_classes_and_another_size(trained, pets, tmp_path):

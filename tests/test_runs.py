@@ -11,6 +11,9 @@ import torch
 import fixmatch_lite as fm
 from fixmatch_lite.augment import to_float
 from fixmatch_lite.files import only_one
+from fixmatch_lite.methods import Consistency
+from fixmatch_lite.predicting import measure_again
+from test_training import Falling, Small
 
 
 @pytest.fixture(scope="module")
@@ -244,6 +247,60 @@ def test_recorded_runs_come_with_the_module():
         last = json.loads((run.path / "metrics.jsonl").read_text().splitlines()[-1])["step"]
         assert last == run.recipe.steps if run.done else last < run.recipe.steps
     assert fm.runs.load(runs[0].name).recipe == runs[0].recipe
+
+
+def test_an_unfinished_run_has_the_average_of_its_last_checkpoint(tmp_path, digits, caplog):
+    recording = fm.runs.record(tmp_path / "run", small(ema_decay=0.5), digits, device="cpu")
+    for _ in range(3):
+        metrics = next(recording)
+    training = fm.fit(small(ema_decay=0.5), digits, device="cpu")
+    for _ in range(3):
+        next(training)
+    run = fm.runs.load(tmp_path / "run")
+    model = run.model()
+    assert not run.done and not model.training and "its weights are those of step 3 of 24" in caplog.text
+    raw, averaged = training.model.state_dict(), training.ema_model.module.state_dict()
+    assert all(torch.equal(value, averaged[name]) for name, value in model.state_dict().items())
+    assert not torch.equal(raw["classifier.weight"], averaged["classifier.weight"])
+    assert fm.training.evaluate(model, digits.x_test, digits.y_test, dtype=training.dtype) == metrics.test_accuracy
+    caplog.clear()
+    list(recording)
+    assert fm.runs.load(tmp_path / "run").model() is not None and not caplog.text
+
+
+def own_parts(seed=0):
+    torch.manual_seed(seed)
+    return dict(net=Small(), method=Consistency(Falling()))
+
+
+def test_parts_of_ones_own_are_recorded_and_resumed(tmp_path, digits):
+    recipe = small(steps=6, ema_decay=0.5)
+    whole, part = list(fm.runs.record(tmp_path / "whole", recipe, digits, device="cpu", **own_parts())), tmp_path / "part"
+    next(fm.runs.record(part, recipe, digits, device="cpu", **own_parts()))
+    assert fm.runs.load(part).own == {"net": "test_training.Small", "method": "fixmatch_lite.methods.Consistency"}
+    for other, now in (({}, "no part of your own"), (dict(net=Small()), "test_training.Small")):
+        with pytest.raises(fm.FixMatchError, match=f"begun with test_training.Small, fixmatch_lite.methods.Consistency, not with {now};"):
+            next(fm.runs.record(part, recipe, digits, device="cpu", resume=True, **other))
+    again = list(fm.runs.record(part, recipe, digits, device="cpu", resume=True, **own_parts(seed=1)))
+    assert [m.loss for m in again] == [m.loss for m in whole[1:]] and again[-1].mask_rate == whole[-1].mask_rate
+    assert "own" not in fm.runs.load("digits-supervised-seed0").provenance
+
+
+def test_weights_of_a_net_of_ones_own_are_read_into_a_copy_of_it(tmp_path, digits):
+    parts = own_parts()
+    *_, last = fm.runs.record(tmp_path / "run", small(steps=6, ema_decay=0.5), digits, device="cpu", **parts)
+    with pytest.raises(fm.FixMatchError, match=r"a net of its own, test_training.Small, .*fm.runs.load\(path, net=\.\.\.\)"):
+        fm.runs.load(tmp_path / "run").model()
+    fresh = Small()
+    run, before = fm.runs.load(tmp_path / "run", net=fresh), fresh.layers[0].weight.clone()
+    assert torch.equal(fresh.layers[0].weight, before) and not torch.equal(run.model().layers[0].weight, before)
+    assert sum(right for _, right, _ in measure_again(run, device="cpu")) == round(last.test_accuracy * len(digits.y_test))
+    fresh.layers[4] = torch.nn.Linear(288, 9)
+    with pytest.raises(fm.FixMatchError, match="The run run is of another net than this Small.*size mismatch"):
+        run.model()
+    with pytest.raises(fm.FixMatchError, match="The checkpoint .* is of another net than this Small"):
+        next(fm.fit(small(steps=6), digits, device="cpu", net=Small(), checkpoint=tmp_path / "c"))
+        fm.fit(small(steps=6), digits, device="cpu", net=fresh, checkpoint=tmp_path / "c", resume=True)
 
 
 def test_a_run_without_weights_says_so():
