@@ -33,12 +33,13 @@ def load_folder(root, image_size=None, labels_from=None):
       among all pictures. Others are scaled to cover it and cropped around their center.
     - Turned photos (EXIF) are set upright, transparent pixels become white, 16-bit images keep
       their highest 8 bits, CMYK and palettes become RGB, of a moving picture the first one counts.
+    - Pictures without a label that cannot be read are left out, and the log (logger ``fixmatch_lite``) says so.
     - ``labels_from`` is a CSV file that names the labeled pictures, see `labels_file.read_labels`; every other picture
       under ``root`` is then without a label.
 
     Raises:
         FixMatchError: a folder is missing, empty or of one class; the classes of train/ and test/
-            differ; a picture cannot be read; all of them together do not fit into memory.
+            differ; a picture of train/ or test/, or a labeled one, cannot be read; all of them together do not fit into memory.
     """
     root = Path(root)
     if not root.is_dir():
@@ -50,9 +51,10 @@ def load_folder(root, image_size=None, labels_from=None):
         found = _sorted_in_folders(root, ignored)
     (train_paths, train_targets), pool_paths, (test_paths, test_targets), names = found
     _at_least_two(root, names)
-    pixels = read_all([*train_paths, *pool_paths, *test_paths], image_size)
-    tell_ignored(ignored)
     first, second = len(train_paths), len(train_paths) + len(pool_paths)
+    pixels, unread = read_all([*train_paths, *pool_paths, *test_paths], image_size, spare=range(first, second))
+    tell_ignored(ignored)
+    second -= unread
     targets = [torch.tensor(t, dtype=torch.int64) for t in (train_targets, test_targets)]
     return pixels[:second], pixels[:first], targets[0], pixels[second:], targets[1], names
 

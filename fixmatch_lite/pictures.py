@@ -49,13 +49,14 @@ def read_pictures(paths, shape, fit=None):
     return torch.from_numpy(pixels), reasons
 
 
-def read_all(paths, image_size) -> torch.Tensor:
-    """All pictures as one uint8 tensor ``(N, C, H, W)``."""
+def read_all(paths, image_size, spare=range(0)) -> tuple[torch.Tensor, int]:
+    """All pictures as one uint8 tensor ``(N, C, H, W)``, and how many of those at the positions ``spare`` are not in it,
+    since they cannot be read."""
     kept: dict[int, np.ndarray] = {}
     if image_size is None:
         found = _in_threads(lambda i: _size_of(paths[i], i, kept), paths)
-        _stop_at_unreadable(paths, found)
-        sizes = Counter(found)
+        _stop_at_unreadable(paths, found, spare)
+        sizes = Counter(size for size in found if not isinstance(size, Unreadable))
         # the most common; among equals the larger one, so that nothing depends on the order of files
         (height, width), count = max(sizes.items(), key=lambda item: (item[1], item[0][0] * item[0][1], item[0]))
         why = "as all are" if len(sizes) == 1 else f"as {count:,} of them are; the rest are resized and cropped"
@@ -78,14 +79,21 @@ def read_all(paths, image_size) -> torch.Tensor:
         return np.array_equal(rgb[..., 0], rgb[..., 1]) and np.array_equal(rgb[..., 1], rgb[..., 2])
 
     is_gray = _in_threads(fill, paths)
-    _stop_at_unreadable(paths, is_gray)
-    channels = 1 if all(is_gray) else 3
+    _stop_at_unreadable(paths, is_gray, spare)
+    good = [i for i, gray in enumerate(is_gray) if not isinstance(gray, Unreadable)]
+    if unread := [i for i in spare if isinstance(is_gray[i], Unreadable)]:
+        for to, i in enumerate(good):  # in place: there may be no room for a second copy
+            pixels[to] = pixels[i]
+        pixels, one = pixels[:len(good)], unread[0]
+        log.warning("%s without a label cannot be read and %s left out, %s for one (%s)", f"{len(unread):,} pictures"
+                    if len(unread) > 1 else "1 picture", "are" if len(unread) > 1 else "is", paths[one], _reason(paths[one], is_gray[one]))
+    channels = 1 if all(is_gray[i] for i in good) else 3
     kind = "gray" if channels == 1 else "color"
-    log.info("%s images of %d x %d pixels (height x width; %s), %s", f"{len(paths):,}", height, width, why, kind)
+    log.info("%s images of %d x %d pixels (height x width; %s), %s", f"{len(good):,}", height, width, why, kind)
     if image_size is None and height * width > LARGE**2:
         log.warning("each step takes about %d times the work that pictures of 32 x 32 would: unless your classes differ in "
                     "fine detail, give a smaller size (--image-size 64)", round(height * width / 32**2))
-    return torch.from_numpy(np.ascontiguousarray(pixels[:, :channels]))
+    return torch.from_numpy(np.ascontiguousarray(pixels[:, :channels])), len(unread)
 
 
 class Unreadable(Exception):
@@ -157,16 +165,20 @@ def _in_threads(work, paths):
         return list(pool.map(work, range(len(paths))))
 
 
-def _stop_at_unreadable(paths, results) -> None:
-    bad = [(path, reason) for path, reason in zip(paths, results) if isinstance(reason, Unreadable)]
+def _reason(path, unreadable):
+    """Why a picture cannot be read, without the path, which Pillow repeats in its own sentence."""
+    return str(unreadable).replace(f" {str(path)!r}", "")
+
+
+def _stop_at_unreadable(paths, results, spare) -> None:
+    bad = [(path, result) for i, (path, result) in enumerate(zip(paths, results))
+           if isinstance(result, Unreadable) and i not in spare]
     if bad:
-        (path, reason), *others = bad
-        # Pillow repeats the path in its own sentence
-        reason = str(reason).replace(f" {str(path)!r}", "")
+        (path, result), *others = bad
         named = ", ".join(str(path) for path, _ in others[:NAMED]) + (" and so on" if len(others) > NAMED else "")
         more = f" Nor can {len(others)} more: {named}." if others else ""
         those = "them" if others else "it"
-        raise FixMatchError(f"The image {path} cannot be read: {reason}.{more} Replace {those}, or take {those} out of the folder.")
+        raise FixMatchError(f"The image {path} cannot be read: {_reason(path, result)}.{more} Replace {those}, or take {those} out of the folder.")
 
 
 def _check_memory(count, height, width) -> None:

@@ -226,6 +226,25 @@ def test_broken_pictures_are_named_and_counted(tree, size):
     assert "z25.png" not in text
 
 
+@pytest.mark.parametrize("size", [None, 16])
+def test_broken_pictures_without_a_label_are_left_out_and_told(tree, size, caplog):
+    for k in range(6):
+        put(tree / "unlabeled" / f"{k}.png", gradient(seed=20 + k))
+    (tree / "unlabeled" / "2.png").write_bytes(b"no picture")
+    before = load_folder(tree, image_size=size)
+    assert caplog.messages == [f"1 picture without a label cannot be read and is left out, {tree / 'unlabeled' / '2.png'} for one "
+                               "(cannot identify image file)"]
+    whole = (tree / "unlabeled" / "4.png").read_bytes()
+    (tree / "unlabeled" / "4.png").write_bytes(whole[:-60])  # its size can be read, its pixels cannot
+    pool, images, targets, test_images, *_ = load_folder(tree, image_size=size)
+    assert "2 pictures without a label cannot be read and are left out" in caplog.text
+    assert len(before[0]) == 11 and len(pool) == 10 and torch.equal(images, pool[:6]) and torch.equal(test_images, before[3])
+    kept = [k for k in range(11) if k != 9]  # six of train/, then 0, 1, 3, 4, 5
+    assert torch.equal(pool, before[0][kept]) and len(test_images) == 2
+    (tree / "test" / "dog" / "0.png").write_bytes(b"no picture")
+    fails(tree, f"{tree / 'test' / 'dog' / '0.png'} cannot be read", "Replace it", image_size=size)
+
+
 def test_a_broken_link_is_named(tree):
     os.symlink(tree / "gone.png", tree / "train" / "cat" / "link.png")
     fails(tree, "link.png", "No such file")
