@@ -13,7 +13,7 @@ def _near(answer, truth, tolerance):
 
 
 def pictures(answer):
-    """Test pictures that FixMatch gets right and UDA does not, in number, CIFAR-10 with 250 labels.
+    """How many more test pictures FixMatch gets right than UDA, CIFAR-10 with 250 labels.
 
     Hint: the difference of the two error rates, as a share, times 10,000.
     """
@@ -94,7 +94,7 @@ def flattery(answer):
 
 
 def relative(answer):
-    """Percent of UDA's mistakes on ImageNet that FixMatch avoids.
+    """By how many percent FixMatch's error on ImageNet is smaller than UDA's.
 
     Hint: 2.68 points out of UDA's error, which is 28.54 + 2.68.
     """
@@ -104,7 +104,7 @@ def relative(answer):
     if _near(100 * float(answer), truth, 0.1):
         return "In percent, please: multiply by 100."
     if _near(answer, 2.68, 0.01):
-        return "Those are points of the whole. Which share of UDA's mistakes is it?"
+        return "Those are points of the whole. Which share of UDA's error is it?"
     if _near(answer, 100 * 2.68 / 28.54, 0.1):
         return "Divide by UDA's error, not by FixMatch's."
     return "UDA's error is 28.54 + 2.68. Divide 2.68 by it."
