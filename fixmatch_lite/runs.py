@@ -176,16 +176,22 @@ def summarize(run, last=20):
 
 
 def compare(runs):
-    """Several runs side by side: a list with, for each, what its recipe has different and its `summarize`; and the hash of
-    its labeled set, where two recipes name the same draw and the labels are others (they came from a file)."""
+    """Several runs side by side: a list with, for each, what its recipe has different and its `summarize`; where two recipes
+    name the same draw and the labels are others (they came from a file), the hash of its labeled set; and where some have
+    parts of their own, their classes."""
     runs = [run if isinstance(run, Run) else load(run) for run in runs]
     recipes = [run.recipe.as_dict() for run in runs]
     different = [k for k in Recipe.__dataclass_fields__ if len({repr(recipe[k]) for recipe in recipes}) > 1]
     hashes = [run.provenance.get("labeled_hash") for run in runs]
     draws = [tuple(recipe[k] for k in ("dataset", "labels", "label_seed", "split")) for recipe in recipes]
-    told = len({*zip(draws, hashes)}) > len({*draws})
-    return [{**{k: recipe[k] for k in different}, **({"labeled_hash": labels} if told else {}), **summarize(run)}
-            for run, recipe, labels in zip(runs, recipes, hashes)]
+    rows = [{k: recipe[k] for k in different} for recipe in recipes]
+    for row, run, labels in zip(rows, runs, hashes):
+        if len({*zip(draws, hashes)}) > len({*draws}):
+            row["labeled_hash"] = labels
+        if any(run.own for run in runs):
+            row["own"] = ", ".join(run.own.values())
+        row.update(summarize(run))
+    return rows
 
 
 def table(folder=None, prefix=""):

@@ -283,7 +283,11 @@ def test_parts_of_ones_own_are_recorded_and_resumed(tmp_path, digits):
             next(fm.runs.record(part, recipe, digits, device="cpu", resume=True, **other))
     again = list(fm.runs.record(part, recipe, digits, device="cpu", resume=True, **own_parts(seed=1)))
     assert [m.loss for m in again] == [m.loss for m in whole[1:]] and again[-1].mask_rate == whole[-1].mask_rate
-    assert "own" not in fm.runs.load("digits-supervised-seed0").provenance
+    shipped = fm.runs.load("digits-supervised-seed0")
+    assert "own" not in shipped.provenance
+    told = [row["own"] for row in fm.runs.compare([shipped, tmp_path / "whole"])]
+    assert told == ["", "test_training.Small, fixmatch_lite.methods.Consistency"]
+    assert "own" not in fm.runs.compare([shipped, fm.runs.load("digits-supervised-seed1")])[0]
 
 
 def test_weights_of_a_net_of_ones_own_are_read_into_a_copy_of_it(tmp_path, digits):
