@@ -84,9 +84,9 @@ def read_all(paths, image_size, spare=range(0)) -> tuple[torch.Tensor, int]:
     if unread := [i for i in spare if isinstance(is_gray[i], Unreadable)]:
         for to, i in enumerate(good):  # in place: there may be no room for a second copy
             pixels[to] = pixels[i]
-        pixels, one = pixels[:len(good)], unread[0]
-        log.warning("%s without a label cannot be read and %s left out, %s for one (%s)", f"{len(unread):,} pictures"
-                    if len(unread) > 1 else "1 picture", "are" if len(unread) > 1 else "is", paths[one], _reason(paths[one], is_gray[one]))
+        pixels, one, more = pixels[:len(good)], unread[0], len(unread) > 1
+        log.warning("%s picture%s without a label cannot be read and %s left out, %s for one (%s)", f"{len(unread):,}",
+                    "s" * more, "are" if more else "is", paths[one], _reason(paths[one], is_gray[one]))
     channels = 1 if all(is_gray[i] for i in good) else 3
     kind = "gray" if channels == 1 else "color"
     log.info("%s images of %d x %d pixels (height x width; %s), %s", f"{len(good):,}", height, width, why, kind)

@@ -43,11 +43,16 @@ def classifier(run):
     Raises:
         FixMatchError: the run has no weights, or was recorded before shape and names were.
     """
+    shape, names = _shape_and_names(run)
+    return Classifier(run.model()).eval(), shape, names
+
+
+def _shape_and_names(run):
     shape, names = run.provenance.get("image_shape"), run.provenance.get("class_names")
     if shape is None or names is None:
         raise FixMatchError(f"The run {run.name} does not say what its images and classes were: it is of an older "
                             "version, train it again.")
-    return Classifier(run.model()).eval(), tuple(shape), tuple(names)
+    return tuple(shape), tuple(names)
 
 
 @torch.no_grad()
@@ -144,7 +149,7 @@ def measure_folder(run, root, *, device=None):
     Raises:
         FixMatchError: as in `label_pictures`; or a picture lies in no folder, or in one that is no class; or none can be read.
     """
-    root, names = Path(root), classifier(run)[2]
+    root, names = Path(root), _shape_and_names(run)[1]
     for path in images_under(root, []):
         kind, *rest = path.relative_to(root).parts
         if not rest:

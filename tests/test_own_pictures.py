@@ -18,6 +18,7 @@ from fixmatch_lite.health import EVALUATIONS, Health, describe_labels
 from fixmatch_lite.labels_file import read_labels
 from fixmatch_lite.pictures import read_pictures
 from fixmatch_lite.predicting import export_onnx, label_pictures, measure_folder
+from fixmatch_lite.tensor_files import read_tensors, write_tensors
 from test_cli import files, program, refused
 
 
@@ -203,6 +204,13 @@ def test_evaluate_measures_on_other_pictures(trained, pets, tmp_path):
     assert code == 0 and "since they cannot be read: 1, right/broken.png for one" in err
     assert [line.split() for line in out.splitlines()] == [
         ["left", "75.00%", "of", "4"], ["right", "66.67%", "of", "3"], ["all", "71.43%", "of", "7"]]
+    shutil.copytree(trained[0], tmp_path / "unfinished")
+    weights = tmp_path / "unfinished" / fm.runs.WEIGHTS
+    tensors, state = read_tensors(weights)
+    write_tensors(weights.with_name(fm.runs.CHECKPOINT), {f"ema.{k}": v for k, v in tensors.items()}, {"step": 8})
+    weights.unlink()
+    code, out, err = program("evaluate", "unfinished", "--test", "new", "--device", "cpu", cwd=tmp_path)
+    assert "71.43%" in out and err.count("is not finished: its weights are those of step 8 of 24") == 1
     shutil.rmtree(tmp_path / "new" / "left")
     assert measure_folder(run, tmp_path / "new")[0] == [("left", 0, 0), ("right", 2, 3)]
 
