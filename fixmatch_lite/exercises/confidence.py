@@ -115,7 +115,7 @@ def promise(answer):
         return None
     first = np.flatnonzero(wrong > 0.01).min() / len(y)
     if first != truth and _near(answer, first, 0.5 / len(y)):
-        return "There the promise breaks for the first time. It holds again further on, where more right ones are kept."
+        return "There more than 1 in 100 are wrong for the first time. Further on it is 1 in 100 again, where more right ones are kept."
     if _near(answer, truth * len(y), 0.5):
         return "That is the number of pictures; give the share of all 500."
     if 0 < float(answer) <= 1:
