@@ -59,7 +59,7 @@ def load_checkpoint(training, path):
     if views.shape != (distributed.world_size(), len(draws)):
         raise FixMatchError(f"The checkpoint {path} was trained in {len(views)} processes or on another kind of "
                             "device; resume as it began.")
-    room = lambda name: {k[len(name) + 1:]: v for k, v in tensors.items() if k.startswith(name + ".")}
+    room = lambda name: room_of(tensors, name)
     load_weights(training.model, room("model"), f"The checkpoint {path}")
     training.ema_model.module.load_state_dict(room("ema"))
     momentum = room("momentum")
@@ -74,6 +74,11 @@ def load_checkpoint(training, path):
     if training.scaler.is_enabled():
         training.scaler.load_state_dict(state["scaler"])
     training.step, training.seconds, training.last_metrics = state["step"], state["seconds"], state["metrics"]
+
+
+def room_of(tensors, name):
+    """Of a checkpoint's tensors those of one part ("model", "ema", "momentum", ...), by the names that they have in it."""
+    return {k[len(name) + 1:]: v for k, v in tensors.items() if k.startswith(name + ".")}
 
 
 def load_weights(model, tensors, what):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import nn
 
-from .checkpoints import load_weights, read_checkpoint
+from .checkpoints import load_weights, read_checkpoint, room_of
 from .errors import FixMatchError
 from .metrics import Metrics
 from .models import make_net
@@ -85,11 +85,10 @@ class Run:
                    or self.stopped else "not finished and has no weights yet: go on with the command that began it and "
                    "--resume.")
             raise FixMatchError(f"The run {self.name} is {why}")
-        rooms, state = read_checkpoint(self.path / CHECKPOINT)
+        tensors, state = read_checkpoint(self.path / CHECKPOINT)
         log.warning("the run %s is not finished: its weights are those of step %s of %s", self.name, f"{state['step']:,}",
                     f"{self.recipe.steps:,}")
-        average = {k.removeprefix("ema."): v for k, v in rooms.items() if k.startswith("ema.")}
-        return average, len(self.provenance["class_names"]), self.provenance["image_shape"][0]
+        return room_of(tensors, "ema"), len(self.provenance["class_names"]), self.provenance["image_shape"][0]
 
 
 def lines(folder, name=METRICS):

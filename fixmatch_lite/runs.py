@@ -89,16 +89,16 @@ def _may_resume(folder, resume, recipe, data, own):
         raise FixMatchError(f"{folder} already holds a run; resume it, or choose another folder.")
     if resume and started and (folder / WEIGHTS).exists():
         raise FixMatchError(f"The run in {folder} is finished; choose another folder for a new one.")
-    if resume and started and (began := load(folder).own) != (now := _classes_of(own)):
+    run = load(folder) if started else None
+    if run and (began := run.own) != (now := _classes_of(own)):
         told = lambda classes: ", ".join(classes.values()) or "no part of your own"
         raise FixMatchError(f"The run in {folder} was begun with {told(began)}, not with {told(now)}; give what it was begun "
                             "with, or start a new run in another folder.")
     if (folder / CHECKPOINT).exists():
         return resume
-    if not started:
+    if not run:
         check_told(recipe, data)
     else:  # stopped before the first checkpoint: it begins again, as it was
-        run = load(folder)
         check_belongs(f"The run in {folder}", {"recipe": run.recipe.as_dict(), **run.provenance}, recipe, data)
     return False
 
@@ -184,14 +184,11 @@ def compare(runs):
     different = [k for k in Recipe.__dataclass_fields__ if len({repr(recipe[k]) for recipe in recipes}) > 1]
     hashes = [run.provenance.get("labeled_hash") for run in runs]
     draws = [tuple(recipe[k] for k in ("dataset", "labels", "label_seed", "split")) for recipe in recipes]
-    rows = [{k: recipe[k] for k in different} for recipe in recipes]
-    for row, run, labels in zip(rows, runs, hashes):
-        if len({*zip(draws, hashes)}) > len({*draws}):
-            row["labeled_hash"] = labels
-        if any(run.own for run in runs):
-            row["own"] = ", ".join(run.own.values())
-        row.update(summarize(run))
-    return rows
+    told = len({*zip(draws, hashes)}) > len({*draws})
+    some_own = any(run.own for run in runs)
+    return [{**{k: recipe[k] for k in different}, **({"labeled_hash": labels} if told else {}),
+             **({"own": ", ".join(run.own.values())} if some_own else {}), **summarize(run)}
+            for run, recipe, labels in zip(runs, recipes, hashes)]
 
 
 def table(folder=None, prefix=""):
