@@ -147,6 +147,7 @@ def label(
     run: Annotated[Path, typer.Argument(help="Folder of the run.")],
     root: Annotated[Path, option("Folder of the pictures to label, at any depth.", DATA)],
     out: Annotated[Path, option("CSV file to write: path, class, confidence.")],
+    probabilities: Annotated[bool, option("Write the probability of each class, too.", RUN, "--probabilities")] = False,
     force: Annotated[bool, option("Replace the file if it is there.", RUN, "--force")] = False,
     device: Device = None,
 ):
@@ -159,7 +160,7 @@ def label(
 
     check_file(out, force)
     speaker(quiet=False)
-    labeled, unread = label_folder(fm.runs.load(run), root, out, device=device)
+    labeled, unread = label_folder(fm.runs.load(run), root, out, probabilities=probabilities, device=device)
     print_unread(unread)
     print(f"Pictures labeled: {labeled:,}, in {out}")
 

@@ -73,10 +73,11 @@ def _whole(reader, csv_file):
         raise FixMatchError(f"{csv_file} cannot be read after line {reader.line_num} ({error}): is a quote not closed?") from None
 
 
-def write_labels(csv_file, rows):
-    """Write ``(path, class, confidence)`` rows as a CSV file that `read_labels` understands, whole or not at all."""
+def write_labels(csv_file, rows, more=()):
+    """Write ``(path, class, confidence)`` rows as a CSV file that `read_labels` understands, whole or not at all; the
+    columns ``more`` follow."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("path", "class", "confidence"))
+    writer.writerow(("path", "class", "confidence", *more))
     writer.writerows(rows)
     write_atomically(csv_file, text.getvalue())

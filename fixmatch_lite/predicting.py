@@ -55,7 +55,6 @@ def _shape_and_names(run):
     return tuple(shape), tuple(names)
 
 
-@torch.no_grad()
 def label_pictures(run, root, *, device=None):
     """The classes that a run's moving average gives to the pictures in a folder, read a few at a time.
 
@@ -71,7 +70,19 @@ def label_pictures(run, root, *, device=None):
     Raises:
         FixMatchError: the run cannot be used, or the folder has no pictures.
     """
-    net, shape, names = classifier(run)
+    names = _shape_and_names(run)[1]
+    for path, probabilities, reason in _probabilities(run, root, device):
+        if reason is None:
+            sure, kind = probabilities.max(0)
+            yield path, names[kind], sure.item()
+        else:
+            yield path, None, None, reason
+
+
+@torch.no_grad()
+def _probabilities(run, root, device):
+    """``(path, probabilities (classes,), None)`` of each picture that `label_pictures` judges, or ``(path, None, reason)``."""
+    net, shape, _ = classifier(run)
     root, device = Path(root), choose_device(device)
     if not root.is_dir():
         raise FixMatchError(f"There is no folder {root}: give the folder that holds the pictures.")
@@ -85,26 +96,31 @@ def label_pictures(run, root, *, device=None):
     for first in range(0, len(paths), BATCH):
         some = paths[first:first + BATCH]
         images, reasons = read_pictures(some, shape, fit)
-        confidence, classes = net(images.to(device)).max(1)
-        for path, reason, kind, sure in zip(some, reasons, classes.tolist(), confidence.tolist()):
-            relative = path.relative_to(root).as_posix()
-            yield (relative, names[kind], sure) if reason is None else (relative, None, None, reason)
+        for path, row, reason in zip(some, net(images.to(device)).cpu(), reasons):
+            yield path.relative_to(root).as_posix(), row if reason is None else None, reason
 
 
-def label_folder(run, root, csv_file, *, device=None):
+def label_folder(run, root, csv_file, *, probabilities=False, device=None):
     """Write what `label_pictures` says to a CSV file, whole or not at all, in the format of
     `labels_file.read_labels`. Before it is trained on, somebody corrects it and takes the test pictures out.
+
+    Args:
+        run, root, device: as in `label_pictures`.
+        csv_file: its columns are path, class and confidence.
+        probabilities: whether a column ``p(class)`` follows for each class of the run.
 
     Returns:
         How many pictures have a class, and ``(path, reason)`` of those that cannot be read and are left out.
     """
-    rows, unread = [], []
-    for path, kind, confidence, *reason in label_pictures(run, root, device=device):
-        if reason:
-            unread.append((path, *reason))
-        else:
-            rows.append((path, kind, f"{confidence:.4f}"))
-    write_labels(csv_file, rows)
+    names, rows, unread = _shape_and_names(run)[1], [], []
+    for path, row, reason in _probabilities(run, root, device):
+        if reason is not None:
+            unread.append((path, reason))
+            continue
+        sure, kind = row.max(0)
+        numbers = [sure, *row] if probabilities else [sure]
+        rows.append((path, names[kind], *(f"{number:.4f}" for number in numbers)))
+    write_labels(csv_file, rows, [f"p({name})" for name in names] if probabilities else ())
     return len(rows), unread
 
 

@@ -186,6 +186,16 @@ def test_label_writes_a_class_for_every_picture(trained, pets, tmp_path):
     assert files(tmp_path) == before
     assert program(*command, "--force", cwd=tmp_path)[0] == 0
     assert read_labels(tmp_path / "guesses.csv", pets / "all")[0]  # a person can correct it and train on it
+    assert program(*command, "--force", "--probabilities", cwd=tmp_path)[0] == 0
+    with open(tmp_path / "guesses.csv", newline="") as file:
+        told = list(csv.DictReader(file))
+    assert [{key: row[key] for key in rows[0]} for row in told] == rows  # the same, and two columns more
+    assert list(told[0]) == [*rows[0], "p(left)", "p(right)"]
+    for row in told:
+        each = {name: float(row[f"p({name})"]) for name in data.class_names}
+        assert each[row["class"]] == max(each.values()) == float(row["confidence"])
+        assert sum(each.values()) == pytest.approx(1, abs=2e-4)
+    assert len(read_labels(tmp_path / "guesses.csv", pets / "all")[0]) == len(rows)
 
 
 def test_evaluate_measures_on_other_pictures(trained, pets, tmp_path):
