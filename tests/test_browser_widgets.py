@@ -219,6 +219,8 @@ def test_a_recorded_run_leads_to_its_curves(visit):
     for name, shown in (("Data", "digits"), ("Labels", "20"), ("Method", "pseudo_label")):
         # The browser tells the page of its new address a moment after the click.
         expect(figure.get_by_label(name, exact=True)).to_have_value(shown, timeout=20_000)
+    expect(figure.get_by_label("Read out")).to_have_value("digits-20-pseudo_label-seed0")
+    assert "pseudo_label, seed 0, step" in figure.locator(".fm-read").inner_text()
     assert page.complaints == []
     page.locator(".fm-all-runs a", has_text=re.compile("^digits-grid-tau0.8-mu2-seed0$")).click()
     page.wait_for_url("**/10_two_knobs.html#*")

@@ -829,7 +829,16 @@ def test_run_explorer_shows_the_rows_that_were_recorded(show):
     reads(runs[0], 0)
     page.keyboard.press("ArrowRight")
     reads(runs[0], 1)
+    listed = page.get_by_label("Read out")  # what the pointer does, for keys: of two methods, too
+    assert listed.locator("option").all_inner_texts() == [
+        "the first", *(f"{method}, seed {seed}" for method in ("fixmatch", "supervised") for seed in range(3))]
+    listed.select_option("supervised, seed 2")
+    reads(runs[5], 1)
+    widths = page.locator("svg[role=img]").first.locator("path[clip-path]").evaluate_all("all => all.map(p => p.getAttribute('stroke-width'))")
+    assert widths == ["1.5"] * 5 + ["3"]
+    listed.select_option("fixmatch, seed 0")
     page.get_by_role("button", name="seed 0").click()
+    assert listed.input_value() == "" and listed.locator("option").count() == 5  # a hidden run is not read out
     reads(runs[1], 1)
     assert number(value(page, "test accuracy")) == pytest.approx(final(*names("digits-40-fixmatch", (1, 2))), abs=0.06)
     page.get_by_role("button", name="seed 0").click()
@@ -872,6 +881,7 @@ def test_run_explorer_reads_out_the_curve_that_is_pointed_at(show):
         page.mouse.move(*place)
         text = page.locator(".fm-read").inner_text()
         assert f"seed {seed}, step 50," in text and f"{100 * runs[seed].metrics[4].test_accuracy:.2f} %" in text
+        assert page.get_by_label("Read out").input_value() == runs[seed].name
 
 
 def test_run_explorer_keeps_what_a_page_can_carry_and_says_what_a_method_changed():

@@ -89,7 +89,7 @@ class RunExplorer(Widget):
         while True:  # ever fewer evaluations until the page can carry them; the last one stays
             sets = [self._set(*name, groups[name], every) for name in order]
             state = {"sets": sets, "data": first[0], "labels": first[1], "method": first[2], "other": other or "",
-                     "axis": "steps", "at": max(len(s["steps"]) for s in sets) - 1, "hidden": ""}
+                     "axis": "steps", "at": max(len(s["steps"]) for s in sets) - 1, "hidden": "", "run": ""}
             if len(json.dumps(state, separators=(",", ":"))) < 0.97 * DATA_LIMIT or every > 64:
                 break
             every += 1
@@ -118,9 +118,12 @@ class RunExplorer(Widget):
                 "time": packed([run.metrics[k].seconds / s for run, s in zip(runs, seconds) for k in keep]),
                 **{name: text for name, levels in CURVES.items() if set(text := curve(name, levels)) != {"-"}}}
 
-    def link(self, run_set):
-        """The attributes of a link to one of the state's sets, from the same page."""
-        return state_link("", self, {key: run_set[key] for key in ("data", "labels", "method")})
+    def link(self, run, page=""):
+        """The attributes of a link to the curves of one of the runs, from another page or the same; None for other runs."""
+        for s in self.state["sets"]:
+            if run.name in [s["prefix"] + name for name in s["names"]]:
+                state = {key: s[key] for key in ("data", "labels", "method")}
+                return state_link(page, self, state | {"hidden": "", "run": run.name})
 
     def _still(self):
         """Test accuracy of the methods shown first, all seeds, with a sentence about them."""

@@ -1,5 +1,5 @@
 // The recorded runs: pick data, labels, one method or two, seeds; three curves against steps or minutes. Pointing at a
-// curve, or the slider, reads out one evaluation. Values come in ten-thousandths, three characters each, base 36.
+// curve, or a choice and the slider, reads out one evaluation. Values come in ten-thousandths, three characters each, base 36.
 import { start, h, s, put, slider, select, median, percent, fixed, numbers, foot, fromLink, newId, KEYS } from "./kit.mjs";
 import { plot, axes, scale, label, line, nice, pointIn, shareTicks } from "./picture.mjs";
 
@@ -39,7 +39,7 @@ function render({ model, el }) {
       };
     }),
   }));
-  const LINKED = ["data", "labels", "method", "other", "axis", "at", "hidden"];
+  const LINKED = ["data", "labels", "method", "other", "axis", "at", "hidden", "run"];
   root.append(h("style", { text: STYLE }));
   fromLink(root, model, LINKED);
 
@@ -48,6 +48,9 @@ function render({ model, el }) {
   const hidden = () => get("hidden").split(",").filter(Boolean);
   const shown = (set) => (set ? set.runs.filter((run) => !hidden().includes(String(run.seed))) : []);
   const both = () => unique([main(), find(get("other"))]).filter(Boolean);
+  const visible = () => both().flatMap((set) => shown(set).map((run) => [set, run]));
+  const chosen = () => visible().find(([, run]) => run.name === get("run")); // pointed at, or picked from the list
+  const current = () => chosen() || [main(), shown(main())[0]];
   const minutes = () => get("axis") === "minutes";
   const where = (set, run, k) => (minutes() ? run.time[k] / 60 : set.steps[k]);
 
@@ -105,16 +108,21 @@ function render({ model, el }) {
     ["other", "beside it"],
     ["time", "a run took"],
   ]);
-  const read = h("p", { class: "fm-read", role: "status" });
-  let pointed = null; // the run that the pointer is nearest to
+  const read = h("p", { class: "fm-read", role: "status" }),
+    list = h("div", { class: "fm-controls" });
+  const offer = () => {
+    if (get("run") && !chosen()) model.set("run", "");
+    const named = ([set, run]) => [run.name, `${both().length > 1 ? `${set.method}, ` : ""}seed ${run.seed}`];
+    list.replaceChildren(select(model, "run", { label: "Read out", options: [["", "the first"], ...visible().map(named)] }));
+  };
   const longest = () => Math.max(...sets.map((t) => t.steps.length));
   const spot = (set) => Math.round((get("at") * (set.steps.length - 1)) / Math.max(1, longest() - 1));
-  const current = () => pointed || [main(), shown(main())[0]];
 
   const plots = CURVES.map(([name, title, color], k) => {
     let scales = null;
     const made = plot(root, k ? 140 : 210, (svg, W, H) => {
-      const some = both().flatMap((set) => shown(set).map((run) => [set, run]));
+      const some = visible(),
+        [, picked] = chosen() || [];
       const left = 46,
         edge = W - 12,
         top = 30,
@@ -154,8 +162,8 @@ function render({ model, el }) {
             "clip-path": `url(#${clip})`,
             stroke: dashed ? "var(--fm-ink)" : `var(--fm-${color})`,
             "stroke-dasharray": dashed ? "5 4" : null,
-            "stroke-width": pointed && pointed[1] === run ? 3 : 1.5,
-            opacity: pointed && pointed[1] !== run ? 0.45 : 0.85,
+            "stroke-width": picked === run ? 3 : 1.5,
+            opacity: picked && picked !== run ? 0.45 : 0.85,
           }),
         );
       }
@@ -179,14 +187,13 @@ function render({ model, el }) {
       const [px, py] = pointIn(made.svg, event),
         [x, y] = scales;
       let best = [Infinity];
-      for (const set of both())
-        for (const run of shown(set))
-          run[name].forEach((v, i) => {
-            const d = v === null ? Infinity : Math.hypot(x(where(set, run, i)) - px, (y(v) - py) / 2);
-            if (d < best[0]) best = [d, set, run, i];
-          });
+      for (const [set, run] of visible())
+        run[name].forEach((v, i) => {
+          const d = v === null ? Infinity : Math.hypot(x(where(set, run, i)) - px, (y(v) - py) / 2);
+          if (d < best[0]) best = [d, set, run, i];
+        });
       if (best[0] === Infinity) return;
-      pointed = [best[1], best[2]];
+      put(model, "run", best[2].name);
       put(model, "at", (best[3] * (longest() - 1)) / Math.max(1, best[1].steps.length - 1));
     };
     made.svg.addEventListener("pointermove", point);
@@ -204,6 +211,7 @@ function render({ model, el }) {
   });
   root.append(
     read,
+    list,
     h("div", { class: "fm-controls fm-wide" }, along),
     out.list,
   );
@@ -211,14 +219,12 @@ function render({ model, el }) {
   const refresh = foot(root, model, LINKED, () => ({
     caption: "Every run shown, at the end",
     head: ["run", "accuracy (median of 20)", "last", "mask rate", "pseudo-label accuracy", "minutes"],
-    rows: both().flatMap((set) =>
-      shown(set).map((r) => [
-        r.name,
-        percent(r.final / 10000, 2),
-        ...percents(r, set.steps.length - 1),
-        fixed(r.seconds / 60, 1),
-      ]),
-    ),
+    rows: visible().map(([set, r]) => [
+      r.name,
+      percent(r.final / 10000, 2),
+      ...percents(r, set.steps.length - 1),
+      fixed(r.seconds / 60, 1),
+    ]),
   }));
   const update = () => {
     const [set, run] = current(),
@@ -242,11 +248,12 @@ function render({ model, el }) {
   };
   for (const key of LINKED)
     model.on(`change:${key}`, () => {
-      if (key !== "at") pointed = null;
       if (["data", "labels", "method", "other"].includes(key)) fill();
+      if (!["axis", "at", "run"].includes(key)) offer();
       update();
     });
   fill();
+  offer();
   update();
 }
 
