@@ -170,7 +170,7 @@ class RandAugment:
     def __init__(self, preset="fixmatch", *, num_ops=None, probability=None, fill=None, operations=None):
         if preset not in PRESETS:
             raise FixMatchError(f"There is no RandAugment preset {preset!r}; use one of {', '.join(PRESETS)}.")
-        self.preset = PRESETS[preset]
+        self.name, self.preset = preset, PRESETS[preset]
         self.num_ops = self.preset.num_ops if num_ops is None else num_ops
         self.probability = self.preset.probability if probability is None else probability
         self.fill = self.preset.fill if fill is None else fill

@@ -47,7 +47,10 @@ class CapturedStep:
     def __call__(self, index, ids, rate):
         """One update on the images at ``index`` (labeled) and ``ids`` (unlabeled; None without), int64, on the device."""
         if self.graph is None and not self.left and not self.failed:
-            self._capture(index, ids)
+            if self.training.asked_progress:  # a number of the host, which a graph would keep
+                self._leave("its method asks for the progress")
+            else:
+                self._capture(index, ids)
         if self.graph is None:
             self.left = max(0, self.left - 1)
             return self._beside(lambda: self._update(index, ids, rate))
@@ -86,10 +89,13 @@ class CapturedStep:
                 self._update(self.index, self.ids, self.rate)
             self.graph = graph
         except RuntimeError as error:
-            self.failed = True
             torch.cuda.set_stream(before)  # a recording that failed leaves its stream and its draws behind
             for source, state in zip(sources, kept):
                 source.graphsafe_set_state(state)
             training.optimizer.zero_grad(set_to_none=True)
-            print(f"The step could not be recorded as a CUDA graph ({str(error).splitlines()[0]}): it runs as it is, which "
-                  "is slower and right all the same.", file=sys.stderr)
+            self._leave(str(error).splitlines()[0])
+
+    def _leave(self, why):
+        self.failed = True
+        print(f"The step could not be recorded as a CUDA graph ({why}): it runs as it is, which is slower and right all the "
+              "same.", file=sys.stderr)

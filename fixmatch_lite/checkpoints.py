@@ -27,7 +27,7 @@ def save_checkpoint(training, path):
     tensors |= {f"batches.{k}": v for k, v in training.batches.state().items()} | {"views": views}
     state = {
         "format": FORMAT, "version": __version__, "step": training.step, "seconds": training.seconds,
-        "recipe": training.recipe.as_dict(), "labeled_hash": training.data.labeled_hash,
+        "recipe": training.recipe.as_dict(), "labeled_hash": training.data.labeled_hash, "own": training.began_with,
         "scaler": training.scaler.state_dict(), "metrics": training.last_metrics,
     }
     write_tensors(path, tensors, state)
@@ -43,32 +43,36 @@ def load_checkpoint(training, path):
     """Bring a fresh `Training` to where the checkpoint left off.
 
     Raises:
-        FixMatchError: the file is missing, damaged, or of another recipe or labeled set. Nothing is changed then.
+        FixMatchError: the file is missing, damaged, or of another recipe, labeled set or part of your own. Nothing is
+            changed then.
     """
     tensors, state = read_checkpoint(path)
     if state.get("format") != FORMAT:
         raise FixMatchError(f"{path} is no checkpoint of this version of the module (it says "
                             f"{state.get('version', 'nothing')}); resume with the version that began the run, or start "
                             "it again in another folder.")
-    check_belongs(f"The checkpoint {path}", state, training.recipe, training.data)
+    what = f"The checkpoint {path}"
+    check_belongs(what, state, training.recipe, training.data, training.began_with)
     unlabeled = len(tensors["batches.unlabeled.order"])
     if unlabeled != len(training.data.u):
-        raise FixMatchError(f"The checkpoint {path} was trained on {unlabeled} unlabeled images and there are "
+        raise FixMatchError(f"{what} was trained on {unlabeled} unlabeled images and there are "
                             f"{len(training.data.u)} now; give it the data it was made with.")
     views, draws = tensors["views"], training.generators["augment"].get_state()
     if views.shape != (distributed.world_size(), len(draws)):
-        raise FixMatchError(f"The checkpoint {path} was trained in {len(views)} processes or on another kind of "
+        raise FixMatchError(f"{what} was trained in {len(views)} processes or on another kind of "
                             "device; resume as it began.")
     room = lambda name: room_of(tensors, name)
-    load_weights(training.model, room("model"), f"The checkpoint {path}")
-    training.ema_model.module.load_state_dict(room("ema"))
+    modules = {"model": training.model, "ema": training.ema_model.module, "method": training.method,
+               "strong": training.batches.strong}
+    for name, module in modules.items():  # all before the first is changed
+        check_weights(module, room(name), what)
+    for name, module in modules.items():
+        module.load_state_dict(room(name))
     momentum = room("momentum")
     for k, parameter in enumerate(_parameters(training)):
         if str(k) in momentum:
             buffer = torch.empty_like(parameter)  # the parameter's memory format, on which bitwise equality rests
             training.optimizer.state[parameter]["momentum_buffer"] = buffer.copy_(momentum[str(k)])
-    training.method.load_state_dict(room("method"))
-    training.batches.strong.load_state_dict(room("strong"))
     training.batches.load_state(room("batches"))
     training.generators["augment"].set_state(views[distributed.rank()].clone())
     if training.scaler.is_enabled():
@@ -81,26 +85,31 @@ def room_of(tensors, name):
     return {k[len(name) + 1:]: v for k, v in tensors.items() if k.startswith(name + ".")}
 
 
-def load_weights(model, tensors, what):
-    """Read tensors into a net.
-
-    Args:
-        what: begins the sentence of the FixMatchError where they are those of another net, "The checkpoint a/b".
-    """
-    try:
-        model.load_state_dict(tensors)
-    except RuntimeError as error:  # torch tells which weights, a line each
-        told = str(error).splitlines()[-1].strip().rstrip(".")
-        raise FixMatchError(f"{what} is of another net than this {type(model).__name__} ({told}); give the one that was "
-                            "trained.") from None
-
-
-def check_belongs(what, written, recipe, data):
-    """Raise a FixMatchError where ``written`` (its "recipe" and "labeled_hash") is of another recipe or labeled set.
+def check_weights(module, tensors, what):
+    """Refuse tensors that are those of another net, method or strong view.
 
     Args:
         what: begins the sentence, "The checkpoint a/b".
     """
+    there, here = ({k: tuple(v.shape) for k, v in state.items()} for state in (tensors, module.state_dict()))
+    for name in sorted(there.keys() | here.keys()):
+        if there.get(name) != here.get(name):
+            raise FixMatchError(f"{what} is of another {type(module).__name__} than this one ({name} is {there.get(name, 'missing')} "
+                                f"there and {here.get(name, 'missing')} here); give the one that was trained.")
+
+
+def check_belongs(what, written, recipe, data, own):
+    """Raise a FixMatchError where ``written`` (its "recipe", "labeled_hash" and "own") is of another recipe, labeled set or
+    part of one's own.
+
+    Args:
+        what: begins the sentence, "The checkpoint a/b".
+        own: see `checks.described`.
+    """
+    if (began := written.get("own", {})) != own:
+        told = lambda parts: ", ".join(parts.values()) or "no part of your own"
+        raise FixMatchError(f"{what} was begun with {told(began)}, not with {told(own)}; give what it was begun with, or start "
+                            "a new run in another folder.")
     mine, its = recipe.as_dict(), written["recipe"]
     different = [k for k in mine if k != "eval_every" and _plain(mine[k]) != _plain(its.get(k))]
     if different:
@@ -109,7 +118,8 @@ def check_belongs(what, written, recipe, data):
                             "a new run in another folder.")
     if written["labeled_hash"] != data.labeled_hash:
         raise FixMatchError(f"{what} was trained on another labeled set ({written['labeled_hash']} there, "
-                            f"{data.labeled_hash} here); give the same label seed or file of indices.")
+                            f"{data.labeled_hash} here); give the same label seed or file of indices, and of your own "
+                            "pictures the same files, labels and image size.")
 
 
 def read_checkpoint(path):

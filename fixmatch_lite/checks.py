@@ -11,6 +11,15 @@ from .errors import FixMatchError
 
 def check_images(images):
     """Refuse what is no uint8 batch ``(N, C, H, W)``: floats would come out black, or be scaled twice."""
+    if not isinstance(images, torch.Tensor):
+        raise FixMatchError(f"Images must be uint8 (N, C, H, W), a torch tensor; these are of the type {type(images).__name__}. "
+                            "torch.from_numpy makes one of an array.")
+    if images.dtype == torch.uint8 and images.ndim == 3:
+        raise FixMatchError(f"Images must be uint8 (N, C, H, W), a batch; this is {tuple(images.shape)}. images[None] makes a batch "
+                            "of one picture.")
+    if images.dtype == torch.uint8 and images.shape[1] not in (1, 3) and images.shape[-1] in (1, 3):
+        raise FixMatchError(f"Images must be uint8 (N, C, H, W), with the channels first; these are {tuple(images.shape)}. "
+                            "images.permute(0, 3, 1, 2) brings them there.")
     if images.dtype != torch.uint8 or images.ndim != 4:
         kind = str(images.dtype).removeprefix("torch.")
         raise FixMatchError(f"Images must be uint8 (N, C, H, W), 0 to 255; these are {kind} {tuple(images.shape)}. Bring them "
@@ -60,3 +69,41 @@ def check_parts(net, method, strong):
              "operations and a cutout, for instance batches.Strong(fm.RandAugment(), fm.Cutout(0.5))")):
         if part is not None and not (isinstance(part, nn.Module) and all(hasattr(part, a) for a in asked)):
             raise FixMatchError(f"{name} must be {wanted}; this is of the type {type(part).__name__}.")
+
+
+def check_logits(logits, count, classes):
+    """Refuse what a net says of ``count`` images if it is not a number for each of the ``classes``."""
+    if logits.shape != (count, classes):
+        raise FixMatchError(f"The net must give logits ({count}, {classes}), one for each image and class; these are "
+                            f"{tuple(logits.shape)}.")
+
+
+def check_judged(pseudo):
+    """Refuse `policies.PseudoLabels` whose weights or confidences are not one float an image: they would be broadcast."""
+    for name, value in (("weight", pseudo.weight), ("confidence", pseudo.confidence)):
+        if value.shape != pseudo.target.shape[:1] or not value.is_floating_point():
+            raise FixMatchError(f"A policy's {name} must be float ({len(pseudo.target)},), one number for each target; this is "
+                                f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}.")
+
+
+def described(own):
+    """What parts of one's own (a dictionary, None: there is none) are, in words: the class of each, and of a method and a
+    strong view the plain values that they were made with, too."""
+    return {name: f"{type(part).__module__}.{_in_words(part, values=name != 'net')}" for name, part in own.items() if part is not None}
+
+
+def _in_words(part, values=True):
+    told = []
+    for name, value in (*vars(part).items(), *getattr(part, "_modules", {}).items()) if values else ():
+        if name.startswith("_") or name == "training":
+            continue
+        if _is_plain(value):
+            told.append(f"{name}={value!r}")
+        elif callable(value):  # a policy in a method, RandAugment in a strong view
+            told.append(f"{name}={_in_words(value, not type(value).__module__.startswith('torch.'))}")
+    return getattr(part, "__qualname__", type(part).__qualname__) + (f"({', '.join(told)})" if told else "")
+
+
+def _is_plain(value):
+    return (value is None or isinstance(value, (numbers.Number, str))
+            or isinstance(value, (tuple, list)) and all(map(_is_plain, value)))

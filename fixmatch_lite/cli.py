@@ -13,6 +13,9 @@ from typing import Annotated, Optional
 
 import typer
 
+# Those of `names`, which is not there when the help is asked of this file alone; a test holds them together.
+DATASETS = tuple("digits digits-unequal digits-home digits-foreign cifar10 cifar10-jpeg cifar100 svhn stl10 imagenet folder".split())
+
 # Blank lines between the examples: rich joins the lines of a paragraph.
 EXAMPLES = """Examples:
 
@@ -35,9 +38,6 @@ fixmatch-lite train digits --method uda --set temperature=0.5"""
 app = typer.Typer(name="fixmatch-lite", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   epilog=EXAMPLES, help="Learn from a few labeled images and many unlabeled ones (FixMatch).")
 
-# Those of `data`, which imports torch; a test holds them together.
-DATASETS = tuple("digits digits-unequal digits-home digits-foreign cifar10 cifar10-jpeg cifar100 svhn stl10 imagenet folder".split())
-
 # What an option is when it is left out stands in parentheses: for cifar10 the paper's value.
 DATA, METHOD, RUN = "Data", "Method (in parentheses: the paper's values, used unless changed)", "Run"
 
@@ -48,6 +48,8 @@ def option(help, panel=RUN, *names):
 
 Root = Annotated[Optional[Path], option("Folder of the data (folder, imagenet: the one with train/; else data).",
                                         DATA)]
+LabelsFrom = Annotated[Optional[Path], option("CSV file with the columns path and class that names the labeled pictures of a "
+                                              "folder.", DATA)]
 ImageSize = Annotated[Optional[int], option("Side in pixels to bring a folder's images to (their most common size).",
                                             DATA)]
 Device = Annotated[Optional[str], option("cuda, mps or cpu (the fastest there is).")]
@@ -64,8 +66,7 @@ def train(
                                            "imagenet proportional).", DATA)] = None,
     labeled: Annotated[Optional[Path], option("JSON file with the indices of the labeled images, instead of a draw.",
                                               DATA)] = None,
-    labels_from: Annotated[Optional[Path], option("CSV file with the columns path and class that names the labeled "
-                                                  "pictures of a folder.", DATA)] = None,
+    labels_from: LabelsFrom = None,
     label_seed: Annotated[Optional[int], option("Which images are labeled; stl10: the fold (as --seed).", DATA)] = None,
     root: Root = None,
     image_size: ImageSize = None,
@@ -117,6 +118,7 @@ def train(
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Folder of the run.")],
     root: Root = None,
+    labels_from: LabelsFrom = None,
     image_size: ImageSize = None,
     test: Annotated[Optional[Path], option("Folder of other test pictures, with a subfolder for each class.", DATA)] = None,
     device: Device = None,
@@ -130,12 +132,12 @@ def evaluate(
     speaker(quiet=test is None)
     recorded = fm.runs.load(run)
     if test is None:
-        rows = measure_again(recorded, root=root, image_size=image_size, device=device)
+        rows = measure_again(recorded, root=root, image_size=image_size, labels_from=labels_from, device=device)
         logged = recorded.metrics[-1].test_accuracy if recorded.metrics else None
         # weights in half precision may be an image or two off the log
         print_accuracies(rows, recorded.provenance.get("weights", {}).get("test_accuracy", logged))
-    elif (root, image_size) != (None, None):
-        raise typer.BadParameter("--test names the pictures, and the run their size: leave out --root and --image-size.")
+    elif (root, image_size, labels_from) != (None, None, None):
+        raise typer.BadParameter("--test names the pictures, and the run their size: leave out --root, --image-size and --labels-from.")
     else:
         rows, unread = measure_folder(recorded, test, device=device)
         print_unread(unread)
@@ -219,7 +221,7 @@ def runs(folder: Annotated[Path, typer.Argument(help="Folder that holds the run 
 
 
 def _check_dataset(name):
-    """Refuse an unknown data set before torch is imported."""
+    """Refuse an unknown data set, before anything is read."""
     from .errors import FixMatchError
 
     if name not in DATASETS:

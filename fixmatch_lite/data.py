@@ -16,19 +16,8 @@ import torch
 from .checks import check_data
 from .errors import FixMatchError
 from .labeled import OWN_SPLIT, SPLITS, check_seed, choose_labeled, draw_labeled, labeled_hash
+from .names import DATASETS, mirrors
 from .recipes import recipe
-
-DATASETS = ("digits", "digits-unequal", "digits-home", "digits-foreign", "cifar10", "cifar10-jpeg", "cifar100", "svhn",
-            "stl10", "imagenet", "folder")
-_TITLES = {"digits-unequal": "digits, unequal", "digits-home": "digits 0 to 4", "digits-foreign": "digits 0 to 4, foreign in u",
-           "cifar10": "CIFAR-10", "cifar10-jpeg": "CIFAR-10 (JPEG)", "cifar100": "CIFAR-100", "svhn": "SVHN",
-           "stl10": "STL-10", "imagenet": "ImageNet"}
-
-
-def data_title(name):
-    """A data set's name as people write it."""
-    return _TITLES.get(name, name)
-
 
 @dataclass(frozen=True)
 class SemiSupervisedData:
@@ -71,8 +60,16 @@ class SemiSupervisedData:
     def labeled_hash(self):
         """16 hexadecimal digits of a SHA-256, by which runs name a labeled set. They are those of the labeled
         indices, and of your own pictures' pixels and classes, too, since the same numbers may stand for others tomorrow."""
-        own = self.name == "folder" or self.name not in DATASETS and isinstance(self.x, torch.Tensor)  # no file is read for it
-        return labeled_hash(self.labeled_indices, (self.y, self.x) if own else ())
+        return labeled_hash(self.labeled_indices, (self.y, self.x) if self._own else ())
+
+    @property
+    def test_hash(self):
+        """The same of the test part's pixels and classes; None where they are not your own."""
+        return labeled_hash((), (self.y_test, self.x_test)) if self._own else None
+
+    @property
+    def _own(self):
+        return self.name == "folder" or self.name not in DATASETS and isinstance(self.x, torch.Tensor)  # no file is read for it
 
     def to(self, device):
         """The same data with its tensors on ``device``."""
@@ -173,8 +170,8 @@ def _folder(root, image_size, labels_from):
     from .folders import load_folder
 
     if root is None:
-        raise FixMatchError("The data set 'folder' needs a place: give root=, a folder with train/<class>/ and "
-                            "test/<class>/ in it.")
+        raise FixMatchError("The data set 'folder' needs a place: give root (--root), a folder with train/<class>/ and test/<class>/ "
+                            "in it; or any folder, and labels_from (--labels-from), a file of labels.")
     pool, *rest = load_folder(root, image_size, labels_from)
     return Loaded(*rest, pool=pool)
 
@@ -247,7 +244,7 @@ def load_data(name, labels="recipe", seed=0, root=None, *, labeled=None, split=N
         u_true = torch.full_like(u_true, -1)  # a pseudo-label of a picture that trains with its label tells nothing
     # With every image labeled a view will do: a second copy of a large folder may not fit.
     chosen = slice(None) if indices == tuple(range(len(found.images))) else torch.tensor(indices)
-    flip = not name.startswith(("digits", "svhn")) if flip is None else flip
+    flip = mirrors(name) if flip is None else flip
     data = SemiSupervisedData(
         name=name, x=found.images[chosen], y=found.targets[chosen], u=pool,
         u_true=u_true, x_test=found.x_test, y_test=found.y_test,

@@ -19,7 +19,7 @@ log = logging.getLogger("fixmatch_lite")
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".jp2"}
 if "avif" in features.modules and features.check("avif"):  # not every Pillow reads it
     SUFFIXES.add(".avif")
-SHAPE = "it needs train/<class>/… and test/<class>/… with the same class names"
+SHAPE = "it needs train/<class>/… and test/<class>/… with the same class names (or a file of labels, --labels-from)"
 
 
 def load_folder(root, image_size=None, labels_from=None):
@@ -135,7 +135,9 @@ def class_folders(root: Path, part: str, ignored: list):
     for number, class_folder in enumerate(classes):
         found = images_under(class_folder, ignored)
         if not found:
-            raise FixMatchError(f"The class folder {class_folder} holds no images: fill it or remove it.")
+            other = next((e for e in ignored if class_folder in e.parents), None)
+            told = "fill it or remove it" if other is None else f"files like {other.name} are not read here, convert them to JPEG or PNG"
+            raise FixMatchError(f"The class folder {class_folder} holds no images: {told}.")
         paths += found
         targets += [number] * len(found)
     return paths, targets, tuple(c.name for c in classes)

@@ -80,8 +80,9 @@ def draw_labeled(targets, labels, seed, class_names=None, split="balanced"):
         if count < wanted:
             name = class_names[kind] if class_names is not None else kind
             raise FixMatchError(f"Class {name} has {count} training images, fewer than the {wanted} labels that a "
-                                f"{split} draw of {labels} needs; ask for fewer labels or name the labeled images "
-                                "in a file.")
+                                f"{split} draw of {labels} needs; ask for fewer labels"
+                                + (", draw in proportion to the classes (split proportional)" if split == "balanced" else "")
+                                + ", or name the labeled images in a file.")
         members = np.flatnonzero(targets == kind)
         chosen.extend(random.permutation(members)[:wanted])
     return tuple(sorted(int(i) for i in chosen))

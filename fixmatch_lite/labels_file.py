@@ -2,6 +2,7 @@
 
 import csv
 import io
+import unicodedata
 from pathlib import Path
 
 from .errors import FixMatchError
@@ -27,9 +28,10 @@ def read_labels(csv_file, root):
     try:
         text = Path(csv_file).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise FixMatchError(f"{csv_file} cannot be read ({reason}): give a CSV file with the columns path and "
-                            "class.") from None
+        reason, cure = getattr(error, "strerror", None), "give a CSV file with the columns path and class"
+        if isinstance(error, UnicodeDecodeError):
+            reason, cure = "it is not UTF-8 text", "save it again as CSV in UTF-8"
+        raise FixMatchError(f"{csv_file} cannot be read ({reason}): {cure}.") from None
     first = text.splitlines()[0] if text.strip() else ""
     reader = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=first.count))
     rows = _whole(reader, csv_file)
@@ -52,6 +54,11 @@ def read_labels(csv_file, root):
             raise FixMatchError(f"{where} says {cells[2]!r} where it must say train or test: correct it.")
         if Path(cells[0]).is_absolute() or ".." in Path(cells[0]).parts:  # one picture, one name
             raise FixMatchError(f"{where} names {cells[0]}: give its path from {root} on, without '..'.")
+        for form in ("NFC", "NFD"):  # ü in one character or two: a Mac's disk and a spreadsheet write it differently
+            if not path.is_file() and (same := Path(root) / unicodedata.normalize(form, cells[0])).is_file():
+                path = same
+        if not path.is_file() and "\\" in cells[0]:
+            raise FixMatchError(f"{where} names {cells[0]}, with backslashes: write its path with /, from {root} on.")
         if not path.is_file():
             raise FixMatchError(f"{where} names {cells[0]}, which is not in {root}: correct the path, or take the line "
                                 "out.")

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
+from .checks import check_judged
 from .policies import FixMatch, PseudoLabels
 
 
@@ -35,7 +36,11 @@ def semi_supervised_loss(logits_x, y, logits_u_strong, pseudo: PseudoLabels, lam
 
     Both terms are computed in float32. The unsupervised mean runs over all unlabeled images: an image that is not
     kept adds 0 to the sum and still counts in the number it is divided by.
+
+    Raises:
+        FixMatchError: weights or confidences are not one float an image.
     """
+    check_judged(pseudo)
     supervised = F.cross_entropy(logits_x.float(), y)
     weight, target = (pseudo.weight, pseudo.target) if kept is None else (pseudo.weight[kept], pseudo.target[kept])
     each = F.cross_entropy(logits_u_strong.float(), target, reduction="none")

@@ -15,8 +15,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from . import comparators
+from .errors import FixMatchError
 from .losses import Loss, semi_supervised_loss
 from .policies import FixMatch
+from .recipes import FORWARDS
 
 
 class Supervised(nn.Module):
@@ -40,12 +42,19 @@ class Consistency(nn.Module):
             all of them, and through its statistics the weak views get a gradient. "separate", a pass over the weak
             views without gradient, then one over the rest: about a third less work, and other statistics. "kept", the
             same, and the second pass takes only strong views that count: cheaper still while few do.
+
+    Attributes ``policy``, ``lambda_u`` and ``way`` (the ``forward``) may be changed by a subclass as it trains.
+
+    Raises:
+        FixMatchError: ``forward`` is none of these.
     """
 
     views = ("weak", "strong")
 
     def __init__(self, policy, lambda_u=1.0, forward="joint"):
         super().__init__()
+        if forward not in FORWARDS:
+            raise FixMatchError(f"There is no way of the forward pass {forward!r}; use one of {', '.join(FORWARDS)}.")
         self.policy, self.lambda_u, self.way = policy, lambda_u, forward
         self.steady = forward != "kept"
 

@@ -180,10 +180,16 @@ class MovingAverage(AveragedModel):
     """A net that follows another: weights averaged, batch-norm statistics shared with it, so always the live ones.
 
     It starts from the other net's present weights, so the first update already averages (torch's own class would copy
-    the weights after the first step). Move and convert the net before, not after. Source: FixMatch's released code, decay 0.999.
+    the weights after the first step). Move the net before, not after. Source: FixMatch's released code, decay 0.999.
+
+    Raises:
+        FixMatchError: weights in 16 bits, in which so small steps are lost.
     """
 
     def __init__(self, model, decay):
+        if any(parameter.dtype in (torch.bfloat16, torch.float16) for parameter in model.parameters()):
+            raise FixMatchError(f"In 16 bits an average with decay {decay} stands still: keep the net in float32, and compute in "
+                                "16 bits with torch.autocast.")
         super().__init__(model)
         self.decay = decay
         for mine, its in zip(self.module.modules(), model.modules()):
@@ -216,6 +222,7 @@ def batch_statistics(model, on=True):
 
 
 def decayed_and_not(*models):
-    """Parameter groups for the optimizer: kernels (two or more dimensions) are decayed, biases and norms are not."""
+    """Two lists of parameters: kernels (two or more dimensions), which weight decay is for, and biases and norms, which it
+    spares; ``torch.optim.SGD([{"params": first, "weight_decay": 5e-4}, {"params": second, "weight_decay": 0}], lr=0.03)``."""
     parameters = [p for model in models for p in model.parameters() if p.requires_grad]
     return [p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim <= 1]

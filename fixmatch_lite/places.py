@@ -1,11 +1,14 @@
 """Where the command line puts a run, and when it refuses to."""
 
 import json
+import logging
 import shlex
 from pathlib import Path
 
 from . import runs
 from .errors import FixMatchError
+
+log = logging.getLogger("fixmatch_lite")
 
 SOURCE = "source.json"  # beside the run's own files: where the images were
 
@@ -38,7 +41,8 @@ def source_of(run):
 
 
 def check_same(data, run):
-    """Refuse to test a `Run` on other classes or other images than those it was trained on."""
+    """Refuse to test a `Run` on other classes or images of another size than those it was trained on; say so where the test
+    pictures are others."""
     told = run.provenance
     here, there = list(data.class_names), told.get("class_names", list(data.class_names))
     if here != there:
@@ -49,6 +53,10 @@ def check_same(data, run):
     if here != there:
         raise FixMatchError(f"The images here are {here} (channels, height, width) and those of the run {run.name} were "
                             f"{there}: leave out --image-size, or give --root the data it was trained on.")
+    if told.get("test_hash") not in (None, data.test_hash):
+        # not refused: another version of a JPEG decoder changes bytes, too
+        log.warning("the %s test pictures here are not those that the run %s was tested on, and some may be pictures that it was "
+                    "taught: give the folder or the file of labels as it was", f"{len(data.x_test):,}", run.name)
 
 
 def check_file(path, force):

@@ -124,23 +124,24 @@ def label_folder(run, root, csv_file, *, probabilities=False, device=None):
     return len(rows), unread
 
 
-def measure_again(run, *, root=None, image_size=None, device=None):
+def measure_again(run, *, root=None, image_size=None, labels_from=None, device=None):
     """How many of its own test images a run's moving average gets right, in the precision that it was trained in.
 
     Args:
         run: a `Run`; of one that is not finished the last checkpoint counts.
-        root, image_size: as in `load_data`; None takes what the run was trained with.
+        root, image_size, labels_from: as in `load_data`; None takes what the command line trained the run with.
         device: see `choose_device`.
 
     Returns:
         A list of ``(class name, right, all)``.
 
     Raises:
-        FixMatchError: the run has no weights, the data are not there, or are not those of the run.
+        FixMatchError: the run has no weights, the data are not there, or have other classes or images of another size. Where
+            their test pictures are others, the logger ``fixmatch_lite`` says so.
     """
     device, found = choose_device(device), source_of(run)
     model, dtype = run.model().to(device), autocast_dtype(device, run.recipe.precision)
-    data = load_data(run.recipe.dataset, None, root=root or found.get("root"), labels_from=found.get("labels_from"),
+    data = load_data(run.recipe.dataset, None, root=root or found.get("root"), labels_from=labels_from or found.get("labels_from"),
                      image_size=found.get("image_size") if image_size is None else image_size)
     check_same(data, run)
     data, rows = data.to(device), []

@@ -14,6 +14,7 @@ from .augment import PRESETS
 from .errors import FixMatchError
 from .labeled import SPLITS
 from .models import NETS
+from .names import mirrors
 
 METHODS = ("fixmatch", "supervised", *comparators.METHODS)
 _RANDAUGMENTS = (*PRESETS, "one_draw")
@@ -212,7 +213,9 @@ def _known(changes):
     names = [f.name for f in dataclasses.fields(Recipe)]
     for name in changes:
         if name not in names:
-            raise FixMatchError(f"A recipe has no {name!r}; it has {', '.join(names)}.")
+            options = options_of(method) if (method := changes.get("method")) in METHODS else ()
+            hint = f"; {method} has: options={{{name!r}: {changes[name]!r}}}" if name in options else ""
+            raise FixMatchError(f"A recipe has no {name!r}{hint}; it has {', '.join(names)}.")
     return changes
 
 
@@ -242,10 +245,12 @@ def check_told(recipe, data):
     """Refuse a recipe that says of the data what is not true: whoever repeats the run by it would load others.
 
     Raises:
-        FixMatchError: it names another data set, or another draw of the labels.
+        FixMatchError: it names another data set or draw of the labels, or says nothing of how the data are mirrored.
     """
     told = {"dataset": data.name, **dict(zip(("label_seed", "split"), data.drawn or ()))}
     different = {name: value for name, value in told.items() if getattr(recipe, name) != value}
+    if recipe.flip is None and data.flip != mirrors(data.name):
+        different["flip"] = data.flip
     if different:
         name, value = next(iter(different.items()))
         right = ", ".join(f"{k}={v!r}" for k, v in different.items())

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from torch import nn
 
-from .checkpoints import load_weights, read_checkpoint, room_of
+from .checkpoints import check_weights, read_checkpoint, room_of
+from .checks import check_parts
 from .errors import FixMatchError
 from .metrics import Metrics
 from .models import make_net
@@ -52,8 +53,13 @@ class Run:
 
     @property
     def own(self):
-        """The classes of the parts of your own that it was trained with, by "net", "method" and "strong"."""
+        """The parts of your own that it was trained with, in words, by "net", "method" and "strong"."""
         return self.provenance.get("own", {})
+
+    @property
+    def method(self):
+        """The name of the method; "own" where it was one of your own."""
+        return "own" if "method" in self.own else self.recipe.method
 
     @property
     def confidence(self):
@@ -72,7 +78,8 @@ class Run:
             raise FixMatchError(f"The run {self.name} was trained with a net of its own, {self.own['net']}, which only Python "
                                 "can give: fm.runs.load(path, net=...).")
         model = make_net(self.recipe, classes, channels) if self.net is None else copy.deepcopy(self.net).cpu()
-        load_weights(model, tensors, f"The run {self.name}")
+        check_weights(model, tensors, f"The run {self.name}")
+        model.load_state_dict(tensors)
         return model.eval()
 
     def _weights(self):
@@ -113,8 +120,9 @@ def load(path, net=None):
         net: the net of your own that it was trained with, for `Run.model`, which reads the weights into a copy of it.
 
     Raises:
-        FixMatchError: there is no run, or its files cannot be read.
+        FixMatchError: there is no run, or its files cannot be read, or ``net`` is none.
     """
+    check_parts(net, None, None)
     path = next((p for p in (Path(path), shipped() / path) if (p / RECIPE).exists()), Path(path))
     try:
         described = json.loads((path / RECIPE).read_text(encoding="utf-8"))

@@ -17,9 +17,10 @@ import torch
 
 from . import distributed
 from .checkpoints import check_belongs, save_weights
+from .checks import described
 from .confidence import histogram, is_moment
 from .devices import device_name, is_fast
-from .data import data_title
+from .names import data_title
 from .errors import FixMatchError
 from .files import append_line, make_folder, only_one, write_atomically
 from .recipes import Recipe, check_told
@@ -39,8 +40,9 @@ def record(folder, recipe, data, *, device=None, resume=False, progress=None, co
         folder: made if it is not there. A folder that already holds a run is refused unless ``resume`` is given.
         recipe, data, device, progress, compile: as in `fit`.
         resume: go on where the folder's checkpoint stands.
-        net, method, strong: of your own, as in `fit`. The run keeps the names of their classes; `load` and a resumed run
-            take a net of your own again.
+        net, method, strong: of your own, as in `fit`. The run keeps the names of their classes, and the plain values (numbers,
+            words) that a method, its policy and a strong view were made with; `load` takes a net of your own again, and a
+            resumed run all three, made as they were.
 
     Raises:
         FixMatchError: the folder holds a run already (nothing in it is touched), another process trains in it, it cannot
@@ -48,7 +50,7 @@ def record(folder, recipe, data, *, device=None, resume=False, progress=None, co
             other data, see `recipes.check_told`.
     """
     folder, writes, own = Path(folder), distributed.rank() == 0, dict(net=net, method=method, strong=strong)
-    asked, resume = resume, distributed.agree(lambda: _may_resume(folder, resume, recipe, data, own))
+    asked, resume = resume, distributed.agree(lambda: _may_resume(folder, resume, recipe, data, described(own)))
     training = fit(recipe, data, device=device, checkpoint=folder / CHECKPOINT, resume=resume, progress=progress,
                    compile=compile, **own)
     with contextlib.ExitStack() as held:
@@ -71,7 +73,7 @@ def _begin(folder, training, asked, resume, held):
     make_folder(folder)
     held.enter_context(only_one(folder))
     # once more, now that nobody else writes
-    if _may_resume(folder, asked, training.recipe, training.data, training.own) != resume:
+    if _may_resume(folder, asked, training.recipe, training.data, training.began_with) != resume:
         raise FixMatchError(f"Another process has just trained in {folder}: give the command again.")
     remove_left_overs(folder)
     if resume:
@@ -89,23 +91,14 @@ def _may_resume(folder, resume, recipe, data, own):
         raise FixMatchError(f"{folder} already holds a run; resume it, or choose another folder.")
     if resume and started and (folder / WEIGHTS).exists():
         raise FixMatchError(f"The run in {folder} is finished; choose another folder for a new one.")
-    run = load(folder) if started else None
-    if run and (began := run.own) != (now := _classes_of(own)):
-        told = lambda classes: ", ".join(classes.values()) or "no part of your own"
-        raise FixMatchError(f"The run in {folder} was begun with {told(began)}, not with {told(now)}; give what it was begun "
-                            "with, or start a new run in another folder.")
     if (folder / CHECKPOINT).exists():
         return resume
-    if not run:
+    if not started:
         check_told(recipe, data)
     else:  # stopped before the first checkpoint: it begins again, as it was
-        check_belongs(f"The run in {folder}", {"recipe": run.recipe.as_dict(), **run.provenance}, recipe, data)
+        run = load(folder)
+        check_belongs(f"The run in {folder}", {"recipe": run.recipe.as_dict(), **run.provenance}, recipe, data, own)
     return False
-
-
-def _classes_of(own):
-    """The class of each part of one's own, in words."""
-    return {name: f"{type(part).__module__}.{type(part).__qualname__}" for name, part in own.items() if part is not None}
 
 
 def _keep_confidence(folder, training, before):
@@ -154,7 +147,8 @@ def _description(training):
         "labeled_hash": data.labeled_hash,
         "fast": is_fast(),
         "labeled_indices": list(data.labeled_indices),
-        **({"own": own} if (own := _classes_of(training.own)) else {}),
+        **({"test_hash": data.test_hash} if data.test_hash else {}),
+        **({"own": training.began_with} if training.own else {}),
     }
 
 
@@ -178,9 +172,9 @@ def summarize(run, last=20):
 def compare(runs):
     """Several runs side by side: a list with, for each, what its recipe has different and its `summarize`; where two recipes
     name the same draw and the labels are others (they came from a file), the hash of its labeled set; and where some have
-    parts of their own, their classes."""
+    parts of their own, those in words."""
     runs = [run if isinstance(run, Run) else load(run) for run in runs]
-    recipes = [run.recipe.as_dict() for run in runs]
+    recipes = [{**run.recipe.as_dict(), "method": run.method} for run in runs]
     different = [k for k in Recipe.__dataclass_fields__ if len({repr(recipe[k]) for recipe in recipes}) > 1]
     hashes = [run.provenance.get("labeled_hash") for run in runs]
     draws = [tuple(recipe[k] for k in ("dataset", "labels", "label_seed", "split")) for recipe in recipes]
@@ -192,17 +186,21 @@ def compare(runs):
 
 
 def table(folder=None, prefix=""):
-    """All runs of `list_runs` as a pandas table, one row a run: what came of it by `summarize`, or why it broke off."""
+    """All runs of `list_runs` as a pandas table, one row a run: what came of it by `summarize`, or why it broke off; where
+    some have parts of their own, those in words."""
     import pandas
 
     rows = []
     told_of = ("test_accuracy", "evaluations", "mask_rate", "pseudo_label_accuracy")
     nothing = dict.fromkeys((*told_of, "seconds"), math.nan)
-    for run in list_runs(folder, prefix):
+    runs = list_runs(folder, prefix)
+    some_own = any(run.own for run in runs)
+    for run in runs:
         step = run.metrics[-1].step if run.metrics else 0
         recipe, told = run.recipe, {**nothing, "step": step} if run.failed or not run.metrics else summarize(run)
         rows.append({
-            "name": run.name, "data": data_title(recipe.dataset), "labels": recipe.labels, "method": recipe.method,
+            "name": run.name, "data": data_title(recipe.dataset), "labels": recipe.labels, "method": run.method,
+            **({"own": ", ".join(run.own.values())} if some_own else {}),
             "label_seed": recipe.label_seed, "steps": told["step"], "of": recipe.steps,
             **{name: told[name] for name in told_of}, "minutes": told["seconds"] / 60, "device": run.provenance["device"],
             "weights": (run.path / WEIGHTS).exists(), "failed": run.failed, "stopped": run.stopped,

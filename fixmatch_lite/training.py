@@ -14,11 +14,12 @@ from .augment import to_float
 from .batches import Batches, make_strong
 from .captured import CapturedStep, may_capture
 from .checkpoints import load_checkpoint, save_checkpoint
-from .checks import check_parts
+from .checks import check_logits, check_parts, described
 from .data import SemiSupervisedData
 from .devices import autocast_dtype, choose_device, compiled, is_fast, keep_memory, make_generators
 from .errors import FixMatchError
 from .files import make_folder
+from .losses import Loss
 from .methods import make_method
 from .metrics import Metrics, Tally, evaluate
 from .models import MovingAverage, batch_statistics, decayed_and_not, make_net
@@ -62,6 +63,7 @@ class Training:
         check_parts(net, method, strong)
         self.recipe, self.device = recipe, choose_device(device)
         self.own = {name: part for name, part in dict(net=net, method=method, strong=strong).items() if part is not None}
+        self.began_with, self.asked_progress = described(self.own), False
         self.dtype = autocast_dtype(self.device, recipe.precision)
         if self.device.type == "cpu":
             keep_memory()
@@ -143,6 +145,8 @@ class Training:
         ``rate`` is the learning rate: a number, or on CUDA a tensor that holds it.
         """
         loss = self.method.loss(batch, self)
+        if not isinstance(loss, Loss):
+            raise FixMatchError(f"A method's loss must be a losses.Loss; this is of the type {type(loss).__name__}.")
         self._tally.add(loss, None if batch.ids is None else self.data.u_true[batch.ids])
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -159,7 +163,9 @@ class Training:
 
     @property
     def progress(self):
-        """Share of the steps that are done, in [0, 1)."""
+        """Share of the steps that are done, in [0, 1). A step that asks for it is not recorded (`captured`): the number would
+        stay what it was."""
+        self.asked_progress = True
         return self.step / self.recipe.steps
 
     @property
@@ -189,6 +195,7 @@ class Training:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not None):
             out = model(inputs, with_features=True) if with_features else model(inputs)
+        check_logits(out[0] if with_features else out, len(images), self.data.num_classes)
         return tuple(part.float() for part in out) if with_features else out.float()
 
     # ------------------------------------------------------------------------------------------------ measuring
@@ -225,7 +232,9 @@ def fit(recipe, data, *, device=None, checkpoint=None, resume=False, progress=No
         net: your own in place of the recipe's: a module from float32 ``(N, C, H, W)``, scaled to [-1, 1],
             to logits ``(N, classes)``.
         method: your own, see `methods`, for instance ``Consistency(policy)``. strong: your own, see `batches.Strong`. A
-            checkpoint holds the state of all three; to resume, give them again. What the recipe says of them is not asked.
+            checkpoint holds the state of all three; to resume, give them again, made as they were. What the recipe says of
+            them is not asked, its seed included: ``torch.manual_seed`` decides a net's first weights. None is copied: the
+            same object in a second run would go on from where the first left it.
 
     Returns:
         A `Training`, whose ``model`` and ``ema_model`` may be used at any time.

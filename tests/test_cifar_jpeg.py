@@ -10,6 +10,7 @@ from PIL import Image
 
 import fixmatch_lite as fm
 from fixmatch_lite import cifar_jpeg
+from fixmatch_lite.names import data_title
 
 NAMES = ("airplane", "automobile", "bird")
 
@@ -73,7 +74,7 @@ def test_loads_by_name_and_says_its_name(files, tmp_path):
     archive(files, tmp_path / "cifar10-jpeg.tar.xz")
     data = fm.load_data("cifar10-jpeg", labels=3, seed=0, root=tmp_path)
     assert data.name == "cifar10-jpeg" and len(data.x) == 3 and len(data.u) == 12 and data.flip
-    assert fm.data.data_title(data.name) == "CIFAR-10 (JPEG)"
+    assert data_title(data.name) == "CIFAR-10 (JPEG)"
     assert fm.recipe("cifar10-jpeg").changed(dataset="cifar10") == fm.recipe("cifar10")
 
 

@@ -225,7 +225,7 @@ BAD = [
     ("train digits --out notes.txt/run", ["notes.txt", "choose another folder"], 1),
     ("train digits --out mine", "metrics.jsonl that is not part of a run", 1),
     ("train digits --resume", "no run in runs/digits-40-seed0 to go on with", 1),
-    ("train folder", "give root=", 1),
+    ("train folder", "give root (--root), a folder with", 1),
     ("train folder --root nowhere", "There is no folder nowhere", 1),
     ("evaluate nowhere", "There is no run in nowhere", 1),
     ("runs nowhere", "There are no runs in nowhere", 1),

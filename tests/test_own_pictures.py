@@ -229,7 +229,7 @@ def test_evaluate_refuses_other_pictures_that_no_class_can_be_told_of(trained, p
     command = ["evaluate", trained[0], "--test", tmp_path / "new", "--device", "cpu"]
     refused(*command, cwd=tmp_path, says=["no folder", "new"])
     refused(*command, "--root", pets, cwd=tmp_path, says=["leave out --root"], code=2)
-    refused(*command, "--image-size", 12, cwd=tmp_path, says=["leave out --root and --image-size"], code=2)
+    refused(*command, "--image-size", 12, cwd=tmp_path, says=["leave out --root, --image-size and --labels-from"], code=2)
     picture(tmp_path / "new" / "Left" / "a.png", "left", 0)
     refused(*command, cwd=tmp_path, says=["Left is no class of the run run", "is left meant?"])
     (tmp_path / "new" / "Left").rename(tmp_path / "new" / "7")

@@ -6,7 +6,7 @@ import statistics
 from os.path import commonprefix
 from urllib.parse import quote
 
-from ..data import data_title
+from ..names import data_title
 from ..errors import FixMatchError
 from .base import DATA_LIMIT, Widget, escape
 from .stills import Still, floor_under, share_marks, step_marks, table
@@ -15,17 +15,19 @@ CURVES = {"test_accuracy": 10_000, "mask_rate": 1000, "pseudo_label_accuracy": 1
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-def variant(recipe):
-    """A run's method in words: its name, and what in its recipe is not the data set's own."""
+def variant(run):
+    """A run's method in words: its name, what in its recipe is not the data set's own, and parts of one's own."""
     from ..recipes import recipe as make
 
+    recipe = run.recipe
     base = make(recipe.dataset, labels=recipe.labels, method=recipe.method)
     about = ("labels", "label_seed", "seed", "steps", "eval_every", "options")
     changed = [f"{name} {value:g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else f"{name} {value}"
                for name, value in recipe.as_dict().items() if name not in about and value is not None and value != base.as_dict()[name]]
     changed += [f"draw {recipe.label_seed}"] if recipe.label_seed != recipe.seed else []
     changed += [f"{value}" if recipe.method == "mistaken" else f"{name} {value}" for name, value in recipe.options.items()]
-    return ", ".join([recipe.method, *changed])
+    changed += [f"{name} {what}" for name, what in run.own.items()]
+    return ", ".join([run.method, *changed])
 
 
 def packed(values, levels=10_000):
@@ -80,7 +82,7 @@ class RunExplorer(Widget):
             raise FixMatchError("There are no runs to show; give at least one, or None for the recorded ones.")
         groups = {}
         for run in runs:
-            name = (data_title(run.recipe.dataset), run.recipe.labels, variant(run.recipe), run.metrics[-1].step)
+            name = (data_title(run.recipe.dataset), run.recipe.labels, variant(run), run.metrics[-1].step)
             groups.setdefault(name, []).append(run)
         order = sorted(groups, key=lambda g: (g[0], g[1] or 0, g[2] != "supervised", g[2] != "fixmatch", g[2], g[3]))
         asked = ((0, data), (1, labels), (2, method or "fixmatch"))

@@ -1,0 +1,17 @@
+"""The data sets by their names, and what follows from a name alone."""
+
+DATASETS = ("digits", "digits-unequal", "digits-home", "digits-foreign", "cifar10", "cifar10-jpeg", "cifar100", "svhn",
+            "stl10", "imagenet", "folder")
+_TITLES = {"digits-unequal": "digits, unequal", "digits-home": "digits 0 to 4", "digits-foreign": "digits 0 to 4, foreign in u",
+           "cifar10": "CIFAR-10", "cifar10-jpeg": "CIFAR-10 (JPEG)", "cifar100": "CIFAR-100", "svhn": "SVHN",
+           "stl10": "STL-10", "imagenet": "ImageNet"}
+
+
+def data_title(name):
+    """A data set's name as people write it."""
+    return _TITLES.get(name, name)
+
+
+def mirrors(name):
+    """Whether a mirrored picture of a data set keeps its class, as long as nobody says otherwise."""
+    return not name.startswith(("digits", "svhn"))
