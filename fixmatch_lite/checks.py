@@ -92,16 +92,18 @@ def described(own):
     return {name: f"{type(part).__module__}.{_in_words(part, values=name != 'net')}" for name, part in own.items() if part is not None}
 
 
-def _in_words(part, values=True):
+def _in_words(part, values=True, deep=3):
+    if hasattr(part, "__qualname__"):  # a function or a class
+        return part.__qualname__
     told = []
-    for name, value in (*vars(part).items(), *getattr(part, "_modules", {}).items()) if values else ():
+    for name, value in (*getattr(part, "__dict__", {}).items(), *getattr(part, "_modules", {}).items()) if values and deep else ():
         if name.startswith("_") or name == "training":
             continue
         if _is_plain(value):
             told.append(f"{name}={value!r}")
         elif callable(value):  # a policy in a method, RandAugment in a strong view
-            told.append(f"{name}={_in_words(value, not type(value).__module__.startswith('torch.'))}")
-    return getattr(part, "__qualname__", type(part).__qualname__) + (f"({', '.join(told)})" if told else "")
+            told.append(f"{name}={_in_words(value, not type(value).__module__.startswith('torch.'), deep - 1)}")
+    return type(part).__qualname__ + (f"({', '.join(told)})" if told else "")
 
 
 def _is_plain(value):

@@ -14,7 +14,6 @@ from .augment import PRESETS
 from .errors import FixMatchError
 from .labeled import SPLITS
 from .models import NETS
-from .names import mirrors
 
 METHODS = ("fixmatch", "supervised", *comparators.METHODS)
 _RANDAUGMENTS = (*PRESETS, "one_draw")
@@ -245,12 +244,10 @@ def check_told(recipe, data):
     """Refuse a recipe that says of the data what is not true: whoever repeats the run by it would load others.
 
     Raises:
-        FixMatchError: it names another data set or draw of the labels, or says nothing of how the data are mirrored.
+        FixMatchError: it names another data set, or another draw of the labels.
     """
     told = {"dataset": data.name, **dict(zip(("label_seed", "split"), data.drawn or ()))}
     different = {name: value for name, value in told.items() if getattr(recipe, name) != value}
-    if recipe.flip is None and data.flip != mirrors(data.name):
-        different["flip"] = data.flip
     if different:
         name, value = next(iter(different.items()))
         right = ", ".join(f"{k}={v!r}" for k, v in different.items())

@@ -20,7 +20,7 @@ from .checkpoints import check_belongs, save_weights
 from .checks import described
 from .confidence import histogram, is_moment
 from .devices import device_name, is_fast
-from .names import data_title
+from .names import data_title, mirrors
 from .errors import FixMatchError
 from .files import append_line, make_folder, only_one, write_atomically
 from .recipes import Recipe, check_told
@@ -38,7 +38,7 @@ def record(folder, recipe, data, *, device=None, resume=False, progress=None, co
 
     Args:
         folder: made if it is not there. A folder that already holds a run is refused unless ``resume`` is given.
-        recipe, data, device, progress, compile: as in `fit`.
+        recipe, data, device, progress, compile: as in `fit`. What ``flip`` was given to `load_data` stands in the run's recipe.
         resume: go on where the folder's checkpoint stands.
         net, method, strong: of your own, as in `fit`. The run keeps the names of their classes, and the plain values (numbers,
             words) that a method, its policy and a strong view were made with; `load` takes a net of your own again, and a
@@ -50,6 +50,8 @@ def record(folder, recipe, data, *, device=None, resume=False, progress=None, co
             other data, see `recipes.check_told`.
     """
     folder, writes, own = Path(folder), distributed.rank() == 0, dict(net=net, method=method, strong=strong)
+    if recipe.flip is None and data.flip != mirrors(data.name):
+        recipe = recipe.changed(flip=data.flip)
     asked, resume = resume, distributed.agree(lambda: _may_resume(folder, resume, recipe, data, described(own)))
     training = fit(recipe, data, device=device, checkpoint=folder / CHECKPOINT, resume=resume, progress=progress,
                    compile=compile, **own)

@@ -36,6 +36,10 @@ def test_a_method_of_ones_own_is_told_with_what_it_was_made_of():
     strong = told(strong=Strong(fm.RandAugment("usb"), fm.Cutout(0.25)))["strong"]
     assert strong.startswith("fixmatch_lite.batches.Strong(operations=RandAugment(name='usb', ")
     assert strong.endswith("cutout=Cutout(size=0.25, fill=127))")
+    policy = FixMatch(0.5)
+    policy.act, policy.kind, policy.layer, policy.back = torch.relu, nn.BatchNorm2d, nn.Linear(2, 2), Consistency(policy)  # a circle
+    words = told(method=Consistency(policy))["method"]
+    assert "relu, kind=BatchNorm2d, " in words and "layer=Linear, " in words and len(words) < 1000
 
 
 @pytest.mark.parametrize("began, now", [
@@ -85,12 +89,13 @@ def test_runs_of_ones_own_method_are_not_taken_for_fixmatch(tmp_path, digits):
 
 def test_how_pictures_are_mirrored_is_not_lost_from_the_record(tmp_path, digits):
     data = fm.load_data("digits", flip=True)
-    with pytest.raises(fm.FixMatchError, match=r"The recipe says flip=None, .*flip=True is true.*recipe.changed\(flip=True\)"):
-        next(fm.runs.record(tmp_path / "a", small(steps=4), data, device="cpu"))
-    list(fm.runs.record(tmp_path / "b", small(steps=4, flip=True), data, device="cpu"))
-    assert fm.runs.load(tmp_path / "b").recipe.flip is True
+    next(fm.runs.record(tmp_path, small(steps=6), data, device="cpu"))
+    assert fm.runs.load(tmp_path).recipe == small(steps=6, flip=True)
+    with pytest.raises(fm.FixMatchError, match=r"of another recipe: flip \(True there, None here\)"):
+        next(fm.runs.record(tmp_path, small(steps=6), digits, device="cpu", resume=True))
+    assert [m.step for m in fm.runs.record(tmp_path, small(steps=6), data, device="cpu", resume=True)][-1] == 6
     with pytest.raises(fm.FixMatchError, match="net must be a torch module"):
-        fm.runs.load(tmp_path / "b", net=Small)
+        fm.runs.load(tmp_path, net=Small)
 
 
 # Methods, nets and loops of one's own ------------------------------------------------------------------------------
