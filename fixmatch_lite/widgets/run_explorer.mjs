@@ -209,22 +209,12 @@ function render({ model, el }) {
     step: "any",
     format: () => (main() ? main().steps[spot(main())].toLocaleString("en") : ""),
   });
-  root.append(
-    read,
-    list,
-    h("div", { class: "fm-controls fm-wide" }, along),
-    out.list,
-  );
+  root.append(read, list, h("div", { class: "fm-controls fm-wide" }, along), out.list);
   const percents = (run, k) => CURVES.map(([name]) => percent(run[name][k], name === "test_accuracy" ? 2 : 1));
   const refresh = foot(root, model, LINKED, () => ({
     caption: "Every run shown, at the end",
     head: ["run", "accuracy (median of 20)", "last", "mask rate", "pseudo-label accuracy", "minutes"],
-    rows: visible().map(([set, r]) => [
-      r.name,
-      percent(r.final / 10000, 2),
-      ...percents(r, set.steps.length - 1),
-      fixed(r.seconds / 60, 1),
-    ]),
+    rows: visible().map(([set, r]) => [r.name, percent(r.final / 10000, 2), ...percents(r, set.steps.length - 1), fixed(r.seconds / 60, 1)]),
   }));
   const update = () => {
     const [set, run] = current(),
