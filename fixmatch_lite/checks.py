@@ -41,11 +41,11 @@ def check_data(data):
             if wrong:
                 raise FixMatchError(f"{part} and its classes must be torch tensors, and one is of the type {type(value).__name__}. "
                                     "torch.from_numpy makes one of an array.")
-        if isinstance(images, torch.Tensor):
-            check_images(images)
-        if images.shape[1] not in (1, 3):
+        if len(images.shape) == 4 and images.shape[1] not in (1, 3):
             raise FixMatchError(f"The images of {part} are {tuple(images.shape)}; their channels must come first, 1 or 3 of them: "
                                 "(N, C, H, W). images.permute(0, 3, 1, 2) brings them there, images[:, :3] drops a fourth.")
+        if isinstance(images, torch.Tensor):
+            check_images(images)
         if not len(images):
             raise FixMatchError(f"{part} holds no image; it must hold one at least.")
         if targets.dtype != torch.int64 or targets.shape != (len(images),):

@@ -54,12 +54,12 @@ def read_labels(csv_file, root):
             raise FixMatchError(f"{where} says {cells[2]!r} where it must say train or test: correct it.")
         if Path(cells[0]).is_absolute() or ".." in Path(cells[0]).parts:  # one picture, one name
             raise FixMatchError(f"{where} names {cells[0]}: give its path from {root} on, without '..'.")
-        for form in ("NFC", "NFD"):  # ü in one character or two: a Mac's disk and a spreadsheet write it differently
-            if not path.is_file() and (same := Path(root) / unicodedata.normalize(form, cells[0])).is_file():
-                path = same
-        if not path.is_file() and "\\" in cells[0]:
+        if not path.is_file():  # ü in one character or two: a Mac's disk and a spreadsheet write it differently
+            forms = (Path(root) / unicodedata.normalize(form, cells[0]) for form in ("NFC", "NFD"))
+            path = next((form for form in forms if form.is_file()), None)
+        if path is None and "\\" in cells[0]:
             raise FixMatchError(f"{where} names {cells[0]}, with backslashes: write its path with /, from {root} on.")
-        if not path.is_file():
+        if path is None:
             raise FixMatchError(f"{where} names {cells[0]}, which is not in {root}: correct the path, or take the line "
                                 "out.")
         known = next(((name, part[path]) for name, part in parts.items() if path in part), None)

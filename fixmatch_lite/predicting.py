@@ -70,19 +70,14 @@ def label_pictures(run, root, *, device=None):
     Raises:
         FixMatchError: the run cannot be used, or the folder has no pictures.
     """
-    names = _shape_and_names(run)[1]
-    for path, probabilities, reason in _probabilities(run, root, device):
-        if reason is None:
-            sure, kind = probabilities.max(0)
-            yield path, names[kind], sure.item()
-        else:
-            yield path, None, None, reason
+    for path, kind, sure, _, *reason in _judged(run, root, device):
+        yield path, kind, sure, *reason
 
 
 @torch.no_grad()
-def _probabilities(run, root, device):
-    """``(path, probabilities (classes,), None)`` of each picture that `label_pictures` judges, or ``(path, None, reason)``."""
-    net, shape, _ = classifier(run)
+def _judged(run, root, device):
+    """What `label_pictures` yields, with the probabilities of all classes in fourth place, ``(classes,)``."""
+    net, shape, names = classifier(run)
     root, device = Path(root), choose_device(device)
     if not root.is_dir():
         raise FixMatchError(f"There is no folder {root}: give the folder that holds the pictures.")
@@ -96,8 +91,10 @@ def _probabilities(run, root, device):
     for first in range(0, len(paths), BATCH):
         some = paths[first:first + BATCH]
         images, reasons = read_pictures(some, shape, fit)
-        for path, row, reason in zip(some, net(images.to(device)).cpu(), reasons):
-            yield path.relative_to(root).as_posix(), row if reason is None else None, reason
+        q = net(images.to(device)).cpu()
+        for path, reason, kind, row in zip(some, reasons, q.argmax(1).tolist(), q):
+            relative = path.relative_to(root).as_posix()
+            yield (relative, names[kind], row[kind].item(), row) if reason is None else (relative, None, None, None, reason)
 
 
 def label_folder(run, root, csv_file, *, probabilities=False, device=None):
@@ -113,13 +110,11 @@ def label_folder(run, root, csv_file, *, probabilities=False, device=None):
         How many pictures have a class, and ``(path, reason)`` of those that cannot be read and are left out.
     """
     names, rows, unread = _shape_and_names(run)[1], [], []
-    for path, row, reason in _probabilities(run, root, device):
-        if reason is not None:
-            unread.append((path, reason))
-            continue
-        sure, kind = row.max(0)
-        numbers = [sure, *row] if probabilities else [sure]
-        rows.append((path, names[kind], *(f"{number:.4f}" for number in numbers)))
+    for path, kind, sure, row, *reason in _judged(run, root, device):
+        if reason:
+            unread.append((path, *reason))
+        else:
+            rows.append((path, kind, *(f"{number:.4f}" for number in [sure, *(row if probabilities else ())])))
     write_labels(csv_file, rows, [f"p({name})" for name in names] if probabilities else ())
     return len(rows), unread
 

@@ -83,7 +83,7 @@ def test_a_file_of_another_data_set_or_another_set_of_labels_is_refused(tmp_path
     (lambda d: {"u_true": d.u_true[1:]}, "u holds 1,297 images, and its classes are int64"), (lambda d: {"y": d.y.int()}, "must be int64"),
     (lambda d: {"x": d.x.numpy(), "y": d.y.numpy()}, "x and its classes must be torch tensors.* ndarray.*from_numpy"),
     (lambda d: {"y_test": d.y_test.tolist()}, "x_test and its classes must be torch tensors.* list"),
-    (lambda d: {"x": d.x.permute(0, 2, 3, 1)}, r"the channels first; these are \(40, 8, 8, 1\)"),
+    (lambda d: {"x": d.x.permute(0, 2, 3, 1)}, r"images of x are \(40, 8, 8, 1\); their channels must come first, 1 or 3"),
     (lambda d: {"x": d.x.expand(-1, 4, -1, -1)}, r"images of x are \(40, 4, 8, 8\); their channels"),
     (lambda d: {"u": d.u[..., :6]}, "all must have one shape"), (lambda d: {"y": d.y + 1}, "y holds classes from 1 to 10"),
 ])
@@ -139,7 +139,7 @@ def test_files_of_indices_that_cannot_be(tmp_path, content, message):
     (dict(name="digits", labels=9), "9 labels cannot cover 10 classes"),
     (dict(name="digits", labels=5000), "1297 training images with a known class, fewer than the 5000"),
     (dict(name="digits", labels=1290), "Class . has 1.. training images, fewer than the 129"),
-    (dict(name="folder"), "give root "),
+    (dict(name="folder"), r"give root \(--root\), a folder with train/<class>/"),
 ])
 def test_labeled_sets_that_cannot_be(arguments, message):
     with pytest.raises(fm.FixMatchError, match=message):

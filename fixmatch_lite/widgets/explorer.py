@@ -6,8 +6,8 @@ import statistics
 from os.path import commonprefix
 from urllib.parse import quote
 
-from ..names import data_title
 from ..errors import FixMatchError
+from ..names import data_title
 from .base import DATA_LIMIT, Widget, escape
 from .stills import Still, floor_under, share_marks, step_marks, table
 
