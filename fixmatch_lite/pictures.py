@@ -22,6 +22,7 @@ log = logging.getLogger("fixmatch_lite")
 
 SMALL = 64 * 64  # pixels; smaller images are kept when first opened, opening costs more than decoding
 NAMED = 20  # of the pictures that cannot be read; all are counted
+DARK = 32  # of 255; pictures in which nothing is brighter are worth a word, too
 LARGE = 128  # pixels a side; larger pictures than this are worth a word before they are trained on
 
 
@@ -90,6 +91,9 @@ def read_all(paths, image_size, spare=range(0)) -> tuple[torch.Tensor, int]:
     channels = 1 if all(is_gray[i] for i in good) else 3
     kind = "gray" if channels == 1 else "color"
     log.info("%s images of %d x %d pixels (height x width; %s), %s", f"{len(good):,}", height, width, why, kind)
+    if (brightest := int(pixels.max())) < DARK:
+        log.warning("no pixel of these pictures is brighter than %s of 255: do they use 8 or 12 of a file's 16 bits? Spread their "
+                    "levels over the file's range first", brightest)
     if image_size is None and height * width > LARGE**2:
         log.warning("each step takes about %d times the work that pictures of 32 x 32 would: unless your classes differ in "
                     "fine detail, give a smaller size (--image-size 64)", round(height * width / 32**2))

@@ -83,12 +83,21 @@ def test_gray_pictures_only_give_one_channel_whatever_their_file_says(tree, capl
 
 def test_large_pictures_are_worth_a_word_unless_a_size_was_chosen(tree, caplog):
     for path in sorted(tree.rglob("*.png")):
-        put(path, np.zeros((160, 128, 3), np.uint8))
+        put(path, np.full((160, 128, 3), 200, np.uint8))
     load_folder(tree)
     assert "about 20 times the work" in caplog.text and "--image-size" in caplog.text
     caplog.clear()
     load_folder(tree, image_size=(160, 128))
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize("bits, told", [(8, 0), (12, 15), (16, None)])
+def test_sixteen_bits_of_which_few_are_used_come_in_nearly_black_and_it_is_said(tree, caplog, bits, told):
+    brightest = 2**bits - 1
+    for path in sorted(tree.rglob("*.png")):
+        put(path, np.linspace(0, brightest, 120).reshape(10, 12).round().astype(np.uint16))
+    assert load_folder(tree)[0].max() == (brightest >> 8)
+    assert (f"no pixel of these pictures is brighter than {told} of 255" in caplog.text) is (told is not None)
 
 
 def test_one_colored_picture_anywhere_gives_three_channels(tree):
