@@ -74,7 +74,7 @@ def train(
                                            "--flip/--no-flip")] = None,
     method: Annotated[str, option("fixmatch, supervised (the labeled images alone), pi_model, mean_teacher, "
                                   "pseudo_label, self_training, mixmatch, uda, remixmatch, flexmatch, freematch, "
-                                  "softmatch or mistaken; some bring a mu, tau, lambda-u or lr of their own (fixmatch).",
+                                  "softmatch, simclr or mistaken; some bring a mu, tau, lambda-u or lr of their own (fixmatch).",
                                   METHOD)] = "fixmatch",
     augment: Annotated[Optional[str], option("Strong view: fixmatch, paper, usb, imagenet, ctaugment, autoaugment, "
                                              "one_draw, cutout or none (fixmatch).", METHOD)] = None,

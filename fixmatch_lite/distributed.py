@@ -105,6 +105,13 @@ def summed(tensor):
     return tensor if world_size() == 1 else _Sum.apply(tensor)
 
 
+def joined(tensor):
+    """As `gathered`, but a gradient flows back to each."""
+    if world_size() == 1:
+        return tensor
+    return summed(torch.stack([tensor if k == rank() else torch.zeros_like(tensor) for k in range(world_size())])).flatten(0, 1)
+
+
 def agree(decide):
     """What ``decide()`` gives in process 0, in every process; a `FixMatchError` there is raised everywhere."""
     answer = [None, None]

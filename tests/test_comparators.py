@@ -40,14 +40,14 @@ def state(training):
 
 def test_the_table_holds_what_the_book_promises():
     assert set(NAMES) == {"pi_model", "mean_teacher", "pseudo_label", "mixmatch", "uda", "remixmatch", "flexmatch",
-                          "freematch", "softmatch", "self_training", "mistaken"}
+                          "freematch", "softmatch", "self_training", "simclr", "mistaken"}
 
 
 @pytest.mark.parametrize("method, own", [
     ("fixmatch", (0.95, 1, 7)), ("pi_model", (0.95, 10, 1)), ("mean_teacher", (0.95, 50, 1)),
     ("pseudo_label", (0.95, 1, 1)), ("self_training", (0.95, 1, 1)), ("mixmatch", (0.95, 75, 1)), ("remixmatch", (0.95, 1.5, 1)),
     ("uda", (0.8, 1, 7)), ("flexmatch", (0.95, 1, 7)),
-    ("freematch", (0.95, 1, 7)), ("softmatch", (0.95, 1, 7))])
+    ("freematch", (0.95, 1, 7)), ("softmatch", (0.95, 1, 7)), ("simclr", (0.95, 1, 7))])
 def test_a_method_brings_its_own_values_and_yields_to_the_user(method, own):
     recipe = fm.recipe("cifar10", method=method)
     assert (recipe.tau, recipe.lambda_u, recipe.mu) == own
@@ -169,12 +169,13 @@ def test_T37_two_classes_one_channel_and_oblong_color_with_few_labels(method, sh
     for changes in ({}, {"alignment": True}) if method in ALIGNABLE else ({},):
         recipe = short(method=method, labels=None, steps=3, batch_size=5, mu=3, tau=0.6, **changes)
         (metrics,) = fm.fit(recipe, data, device="cpu")
-        assert math.isfinite(metrics.loss) and 0 <= metrics.mask_rate <= 1
+        assert math.isfinite(metrics.loss)
+        assert metrics.mask_rate is None if method == "simclr" else 0 <= metrics.mask_rate <= 1
     (metrics,) = fm.fit(recipe.changed(batch_size=1, mu=1), data, device="cpu")
     assert math.isfinite(metrics.loss)
 
 
-@pytest.mark.parametrize("method", NAMES)
+@pytest.mark.parametrize("method", [name for name in NAMES if name != "simclr"])  # it has no pseudo-labels
 def test_metrics_mean_what_they_say(method, digits):
     """A method without a threshold counts every image; the pseudo-labels of all are compared with the truth."""
     own = {"options": {"rounds": 12}} if method == "self_training" else {}  # a round at every step
@@ -255,6 +256,7 @@ ALIGNMENT = {"p_model", "p_data", "position"}
 STATE = {"flexmatch": {"policy.guessed", "policy.counts"}, "freematch": {"policy.tau", "policy.p", "policy.h"},
          "softmatch": {"policy.mean", "policy.variance", "policy.p_model"},
          "self_training": {"weight", "target", "confidence"},
+         "simclr": {f"head.{layer}.{name}" for layer in (0, 2) for name in ("weight", "bias")},
          "remixmatch": {"head.weight", "head.bias", *(f"align.{name}" for name in ALIGNMENT)}}
 
 

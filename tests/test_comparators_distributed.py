@@ -15,7 +15,7 @@ from test_distributed import ROOT, torchrun
 CASES = {
     "pi_model": {}, "mean_teacher": {}, "pseudo_label": {"tau": 0.2}, "mixmatch": {}, "remixmatch": {},
     "uda": {"tau": 0.2, "alignment": True, "options": {"tsa": "linear"}}, "flexmatch": {"tau": 0.2},
-    "freematch": {"options": {"decay": 0.5, "lambda_f": 0.5}}, "softmatch": {"options": {"decay": 0.5}},
+    "freematch": {"options": {"decay": 0.5, "lambda_f": 0.5}}, "softmatch": {"options": {"decay": 0.5}}, "simclr": {},
     "freematch, kept": {"options": {"decay": 0.5, "lambda_f": 0.5}, "forward": "kept"}}
 MIXING = ("mixmatch", "remixmatch")  # each process draws its own partners, so one process cannot do the same
 

@@ -11,6 +11,7 @@ from scipy import stats
 
 import fixmatch_lite as fm
 from fixmatch_lite.comparators import mixing
+from fixmatch_lite.comparators.contrastive import nt_xent, standardized
 
 DATA = tiny_data()
 close = lambda value, expected: value.item() == pytest.approx(expected, rel=2e-5, abs=1e-7)
@@ -331,6 +332,62 @@ def test_self_training_needs_the_images_in_memory():
     data = replace(data, u=OnDisk(range(len(data.u))))
     with pytest.raises(fm.FixMatchError, match="labels all unlabeled images at once"):
         made("self_training", data)
+
+
+def nt_xent_by_numpy(z, temperature):
+    """Each view's own sentence: among all views but itself, which one is its partner?"""
+    n, each = len(z) // 2, []
+    for i in range(2 * n):
+        cosine = {j: z[i] @ z[j] / np.linalg.norm(z[i]) / np.linalg.norm(z[j]) for j in range(2 * n) if j != i}
+        partner = i + n if i < n else i - n
+        each.append(-math.log(math.exp(cosine[partner] / temperature) / sum(math.exp(c / temperature) for c in cosine.values())))
+    return np.mean(each)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 0.1])
+def test_simclr(temperature):
+    method, run = made("simclr", DATA, lambda_u=2.0, options={"temperature": temperature})
+    run.model.classifier = torch.nn.Linear(64, CLASSES)
+    batch = batch_of(DATA, method.views)
+    loss = method.loss(batch, run)
+    head = {k: v.detach().double().numpy() for k, v in method.head.state_dict().items()}
+    hidden = np.maximum(run.numpy_features(torch.cat(batch.u)) @ head["0.weight"].T + head["0.bias"], 0)
+    unsupervised = nt_xent_by_numpy(hidden @ head["2.weight"].T + head["2.bias"], temperature)
+    last = run.model.classifier
+    logits = run.numpy_features(batch.x) @ last.weight.detach().numpy().T + last.bias.detach().numpy()
+    supervised = cross_entropies(batch.y, logits).mean()
+    terms(loss, supervised, unsupervised, supervised + 2 * unsupervised)
+    assert len(run.seen) == 1 and len(run.seen[0]) == 4 + 2 * 8 and loss.mask is None and loss.pseudo_label is None
+
+
+def test_simclrs_labels_teach_the_last_layer_and_nothing_else():
+    method, run = made("simclr", DATA)
+    run.model.classifier = torch.nn.Linear(64, CLASSES)
+    loss = method.loss(batch_of(DATA, method.views), run)
+    parts = [*run.model.weights[:1], *method.parameters(), *run.model.classifier.parameters()]
+    by = {name: [g is not None for g in torch.autograd.grad(term, parts, retain_graph=True, allow_unused=True)]
+          for name, term in (("labels", loss.supervised), ("views", loss.unsupervised))}
+    assert by == {"labels": [False] * 5 + [True] * 2, "views": [True] * 5 + [False] * 2}
+
+
+def test_nt_xent_of_views_that_say_nothing_is_that_of_a_guess_among_all_others():
+    same = torch.ones(6, 3)
+    assert close(nt_xent(same, same), math.log(11))
+    first = torch.eye(4)
+    assert nt_xent(first, first, 0.01).item() < 1e-6, "partners alike, all others at a right angle"
+
+
+def test_features_on_one_scale_are_those_of_the_net_in_evaluation_mode():
+    net = fm.WideResNet(10, 1, num_classes=3, in_channels=1, generator=torch.Generator().manual_seed(0)).eval()
+    random = np.random.RandomState(0)
+    u, others = (torch.from_numpy(random.randint(256, size=(n, 1, 8, 8)).astype(np.uint8)) for n in (700, 3))
+    scaled, few = standardized(net, u, others)
+    assert scaled.shape == (700, 64) and scaled.dtype == np.float32 and few.shape == (3, 64)
+    np.testing.assert_allclose(scaled.mean(0), 0, atol=1e-4), np.testing.assert_allclose(scaled.std(0, ddof=1), 1, atol=1e-3)
+    with torch.no_grad():
+        plain = net(others.float() / 127.5 - 1, with_features=True)[1].numpy()
+        every = net(u.float() / 127.5 - 1, with_features=True)[1].numpy()
+    np.testing.assert_allclose(few, (plain - every.mean(0)) / every.std(0, ddof=1), rtol=1e-2, atol=1e-3)
 
 
 @pytest.mark.parametrize("mistake", ["leak", "kept_mean", "apart"])

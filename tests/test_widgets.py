@@ -137,6 +137,7 @@ def one_of_each():
         "StepBudget": widgets.StepBudget(["views", "forward", "backward"], [12.5, 40, 81.3], part="backward"),
         "Ratio": widgets.Ratio(by_mu()),
         "LossCalculator": widgets.LossCalculator(),
+        "Contrast": widgets.Contrast(),
         "LineFit": widgets.LineFit(table.Hours, table.Scores, fm.study_hours.split(1).labeled_rows),
         "SelfTrainingStepper": widgets.SelfTrainingStepper.record(split.x, split.y, split.u, split.u_true, runs),
         "TwoKnobs": widgets.TwoKnobs(some_runs(), baseline=[0.7, 0.8, 0.75]),
@@ -228,6 +229,10 @@ def test_stills_draw_the_numbers_of_their_widgets(each):
         assert f"{100 * accuracy:.1f} %" in found["TwoKnobs"].table.get_text(), name
     done, accuracy, _ = each["Ratio"].bought(7, each["Ratio"].state["budget"])
     assert f"mu 7 does {done:,} steps, {100 * accuracy:.1f} %" in found["Ratio"].svg["aria-label"]
+    _, shares = each["Contrast"].shares()
+    candidates = torch.tensor([0.6, *[0.4] * 45, *[0.1] * 401]).div(0.5).softmax(0)
+    assert shares == pytest.approx([part.sum().item() for part in candidates.split([1, 45, 401])], rel=1e-5)
+    assert [float(bar["width"]) for bar in found["Contrast"].select("rect")] == pytest.approx([620 * share for share in shares], abs=0.06)
     images, bench = some_pictures()[0], each["AugmentationBench"]
     assert np.array_equal(np.array(bench.picture(1, "Mirror")), images[1, 0].flip(1).numpy())
     says = found["AugmentationBench"].select_one("img[alt^='0 after Mirror']")
@@ -335,6 +340,7 @@ def test_two_knobs_reports_the_median_of_the_last_twenty_evaluations():
     (lambda: widgets.Playground(labels=3), "even"), (lambda: widgets.Threshold([1.2]), "between 0 and 1"),
     (lambda: widgets.Threshold([0.2], [1, 0]), "one each"), (lambda: widgets.LossCalculator(y=[3]), "class number"),
     (lambda: widgets.LossCalculator(logits_u_weak=[[1, 2, 3]]), "as many weak"),
+    (lambda: widgets.Contrast(own=1.1), "cosines from -1 to 1"), (lambda: widgets.Contrast(T=0), "T from 0.05"),
     (lambda: widgets.Quiz([{"question": "?", "options": [{"text": "a", "why": "b"}]}]), "one right"),
     (lambda: widgets.Quiz([{"question": "?", "options": [{"text": "a", "right": True}]}]), "reason"),
 ])
@@ -597,6 +603,40 @@ def test_the_budget_widgets_refuse_what_they_cannot_show():
     for wrong in ({}, {7: []}, {7: [runs[7][1], shorter]}):
         with pytest.raises(fm.FixMatchError):
             widgets.Ratio(wrong)
+
+
+@pytest.mark.browser
+def test_contrast_equals_the_cross_entropy_over_all_candidates(show):
+    widget = widgets.Contrast(partner=0.6, own=0.4, others=0.1, T=0.5, counts=(45, 401))
+    page = show(widget)
+
+    def same(partner, own, others, T):
+        cosine = torch.tensor([partner, *[own] * 45, *[others] * 401], dtype=torch.float64, requires_grad=True)
+        loss = torch.nn.functional.cross_entropy(cosine / T, torch.tensor(0))
+        (slope,) = torch.autograd.grad(loss, cosine)
+        p = (cosine.detach() / T).softmax(0)
+        assert number(value(page, "loss of this view")) == pytest.approx(loss.item(), abs=6e-4)
+        assert number(value(page, "pull on its partner")) == pytest.approx(-slope[0].item(), abs=6e-3)
+        rows = page.locator("tbody tr").evaluate_all("all => all.map(r => [...r.children].map(n => n.textContent))")
+        for row, k, count in zip(rows, (0, 1, 46), (1, 45, 401), strict=True):
+            assert float(row[2]) == pytest.approx(p[k].item(), rel=6e-3)
+            assert number(row[3]) == pytest.approx(100 * count * p[k].item(), abs=0.06)
+            assert float(row[4]) == pytest.approx(slope[k].item(), rel=6e-3)
+            assert number(row[5]) == pytest.approx(count * slope[k].item(), abs=6e-4)
+        bars = page.locator(".fm-plot svg").nth(1).locator("rect[opacity]").evaluate_all("all => all.map(n => +n.getAttribute('width'))")
+        shares = torch.tensor([p[0], p[1:46].sum(), p[46:].sum()])
+        wide = torch.tensor(bars) / max(bars) * shares.max()
+        assert torch.allclose(wide.double(), shares.double(), atol=6e-3)
+
+    page.locator("summary").click()
+    page.locator("tbody tr").nth(2).wait_for()
+    same(0.6, 0.4, 0.1, 0.5)
+    for place, (key, value_) in enumerate((("partner", 0.9), ("own", 0.5), ("others", 0.5), ("T", 0.1))):
+        page.locator("input[type=range]").nth(place).fill(str(value_))
+    same(0.9, 0.5, 0.5, 0.1)
+    page.locator("input[type=range]").nth(0).press("End")
+    page.locator("input[type=range]").nth(1).press("Home")
+    same(1.0, -1.0, 0.5, 0.1)
 
 
 @pytest.mark.browser

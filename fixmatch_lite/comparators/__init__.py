@@ -19,6 +19,7 @@ METHODS = {
     "freematch": "thresholds:FreeMatch",
     "softmatch": "thresholds:SoftMatch",
     "self_training": "self_training:SelfTraining",
+    "simclr": "contrastive:SimCLR",
     "mistaken": "mistakes:Mistaken",  # FixMatch with one thing wrong, to be compared with
 }
 

@@ -12,8 +12,8 @@ from .curves import ConfidenceHistory, Threshold, TwoKnobs
 from .explorer import RunExplorer
 from .questions import Guess, Quiz
 from .students import LineFit, SelfTrainingStepper
-from .training import LossCalculator, Playground
+from .training import Contrast, LossCalculator, Playground
 
-__all__ = ["AugmentationBench", "AverageTracker", "ConfidenceHistory", "Guess", "LineFit", "LossCalculator",
+__all__ = ["AugmentationBench", "AverageTracker", "ConfidenceHistory", "Contrast", "Guess", "LineFit", "LossCalculator",
            "Playground", "Quiz", "Ratio", "Reliability", "RunExplorer", "SelfTrainingStepper", "StepBudget",
            "Threshold", "TwoKnobs", "Widget", "bundle"]

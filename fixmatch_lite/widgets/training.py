@@ -1,4 +1,4 @@
-"""FixMatch under the reader's hands: two moons trained in the browser, and the loss of one small batch."""
+"""Losses under the reader's hands: two moons trained in the browser, FixMatch's loss of one small batch, SimCLR's of one view."""
 
 import math
 import random
@@ -143,3 +143,39 @@ class LossCalculator(Widget):
         rows = [(k, *pair) for k, pair in enumerate(zip(texts("weak"), texts("strong")), 1)]
         text = "The FixMatch loss of a small batch; with scripts on, every logit can be changed."
         return f"{self._still()}<p>{text}</p>" + table(["u", "logits, weak view", "strong view"], rows)
+
+
+class Contrast(Widget):
+    """SimCLR's loss of one view, by the cosines of its partner and of two groups of strangers. Used in chapter 18.
+
+    Args:
+        partner, own, others: the cosines with its partner, with each stranger of its own class and with each other one.
+        T: the temperature.
+        counts: how many strangers there are of its own class, and how many others.
+
+    Raises:
+        FixMatchError: a cosine outside [-1, 1], a temperature outside [0.05, 1], or a count below 1.
+    """
+
+    module = "contrast"
+
+    def __init__(self, partner=0.6, own=0.4, others=0.1, T=0.5, counts=(45, 401)):
+        if any(not -1 <= cosine <= 1 for cosine in (partner, own, others)) or not 0.05 <= T <= 1 or min(counts) < 1:
+            raise FixMatchError("Give cosines from -1 to 1, T from 0.05 to 1, and at least one stranger of each group.")
+        super().__init__({"partner": float(partner), "own": float(own), "others": float(others), "T": float(T),
+                          "counts": [int(count) for count in counts]}, f"T={T}")
+
+    def shares(self):
+        """The loss, and what the softmax gives to the partner, to all strangers of its class, and to all others."""
+        state = self.state
+        e = [count * math.exp(state[name] / state["T"]) for name, count in zip(("partner", "own", "others"), (1, *state["counts"]))]
+        return -math.log(e[0] / sum(e)), [part / sum(e) for part in e]
+
+    def fallback(self):
+        loss, shares = self.shares()
+        own, others = self.state["counts"]
+        names = ("its partner", f"{own} strangers of its own class", f"{others} strangers of other classes")
+        text = "What the softmax gives to " + ", ".join(f"{name} {100 * share:.1f} %" for name, share in zip(names, shares))
+        bars = "".join(f'<rect x="10" y="{10 + 30 * k}" width="{620 * share:.1f}" height="20" fill="var(--fm-{kind})"/>'
+                       for k, (share, kind) in enumerate(zip(shares, ("kept", "wrong", "dropped"))))
+        return svg(640, 100, bars, text) + f"<p>{text}. The loss is {loss:.2f}.</p>"
