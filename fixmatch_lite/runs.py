@@ -24,12 +24,12 @@ from .names import data_title, mirrors
 from .errors import FixMatchError
 from .files import append_line, make_folder, only_one, write_atomically
 from .recipes import Recipe, check_told
-from .run_files import CHECKPOINT, CONFIDENCE, METRICS, RECIPE, WEIGHTS, Run, lines, list_runs, load, remove_left_overs, shipped
+from .run_files import CHECKPOINT, CONFIDENCE, METRICS, RECIPE, WEIGHTS, Run, ends, lines, list_runs, load, remove_left_overs, shipped
 from .tensor_files import remove_tensors
 from .training import fit
 from .version import __version__
 
-__all__ = ["CHECKPOINT", "CONFIDENCE", "METRICS", "RECIPE", "WEIGHTS", "Run", "compare", "list_runs", "load", "record",
+__all__ = ["CHECKPOINT", "CONFIDENCE", "METRICS", "RECIPE", "WEIGHTS", "Run", "compare", "ends", "list_runs", "load", "record",
            "shipped", "summarize", "table"]
 
 def record(folder, recipe, data, *, device=None, resume=False, progress=None, compile=None, net=None, method=None,

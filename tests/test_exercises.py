@@ -293,7 +293,7 @@ TARGETS = {
     "softer": ([82.1], [(0.821, "In percent"), (75, "take the mean")]),
 }
 
-# --------------------------------------------------------------------------- chapters 7, 8 and 12 to 17, answer by answer
+# --------------------------------------------------------------------------- chapters 7, 8 and 12 to 18, answer by answer
 
 def cover(images, row, column, side, clip=True):
     images = images.clone()
@@ -498,6 +498,23 @@ FAST = {
     "digits": ([7], [(8, "halfway"), (2.0**-7, "exponent"), (23, "float32"), (10, "float16"), (3, "stops growing")]),
 }
 
+def found(first, second, unit=True, itself=False, views=None):
+    z = torch.cat([first, second])
+    z = torch.nn.functional.normalize(z, dim=1) if unit else z
+    s = (z @ z.T) if itself else (z @ z.T).fill_diagonal_(-torch.inf)
+    return (s.argmax(dim=1) == torch.arange(len(z)).roll(len(first)))[:views and len(first)].float().mean()
+
+
+CONTRASTIVE = {
+    "blind": ([2.708, 2.71], [(2.7726, "its own candidates"), (2.079, "two views"), (15, "a logarithm"), (1, "the number of candidates")]),
+    "found": ([found], [(lambda a, b: found(a, b, itself=True), "most similar to itself"), (lambda a, b: found(a, b, unit=False), "Long rows"),
+                        (lambda a, b: found(a, b, views=1), "first views only"), (lambda a, b: 1.0, "it should be"), (0.5, "without parentheses")]),
+    "cold": ([0.109], [(0.00497, "at T = 0.5"), (0.982, "446 others"), (10.9, "As a probability"), (0.5, "softmax over 447")]),
+    "strangers": ([10.22, 10.2], [(5.11, "Each comes with two"), (0.01, "That is the share"), (200, "A hundredth")]),
+    "readout": ([650], [(640, "a bias for each"), (77_898, "without gradient"), (10, "Add up")]),
+    "twenty": ([94.4], [(0.944, "In percent"), (81.8, "not its pixels"), (89.4, "20 middles")]),
+}
+
 # ------------------------------------------------------------------------------------------------------------ and asked
 
 RIGHT = {"fixmatch": RIGHT, "recipe": RIGHT_5}
@@ -505,7 +522,7 @@ TEMPTING = {"fixmatch": TEMPTING, "recipe": TEMPTING_5}
 for chapter, given in {"study_hours": STUDY_HOURS, "self_training": SELF_TRAINING, "confidence": CONFIDENCE,
                        "assumptions": ASSUMPTIONS, "teacher": TEACHER, "targets": TARGETS,
                        "augmentation": AUGMENTATION, "consistency": CONSISTENCY, "two_knobs": TWO_KNOBS, "results": RESULTS,
-                       "draws": DRAWS, "successors": SUCCESSORS, "pile": PILE, "own": OWN, "fast": FAST}.items():
+                       "draws": DRAWS, "successors": SUCCESSORS, "pile": PILE, "own": OWN, "fast": FAST, "contrastive": CONTRASTIVE}.items():
     RIGHT[chapter] = {name: right for name, (right, _) in given.items()}
     TEMPTING[chapter] = {name: tempting for name, (_, tempting) in given.items()}
 

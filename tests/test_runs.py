@@ -312,3 +312,15 @@ def test_weights_of_a_net_of_ones_own_are_read_into_a_copy_of_it(tmp_path, digit
 def test_a_run_without_weights_says_so():
     with pytest.raises(fm.FixMatchError, match="recorded without its weights"):
         fm.runs.load("digits-40-flexmatch-seed0").model()
+
+
+def test_ends_of_chapter_18_are_whole_and_shares():
+    rows = fm.runs.ends("pretraining")
+    seeds = {}
+    for row in rows:
+        assert 0.1 < float(row["accuracy"]) < 1
+        seeds.setdefault((row["what"], int(row["labels"])), []).append(int(row["seed"]))
+    starts = {(what, n) for what in ("learned first", "learned first, rate 0.03", "from nothing, twice the steps") for n in (10, 40)}
+    starts |= {(what, 10) for what in ("chosen, learned first", "chosen, from nothing", "chosen by pixels, from nothing", "chosen, labels alone")}
+    views = {(what, n) for what in ("weak views", "mirrored views") for n in (10, 20, 40, 100, 200)}
+    assert seeds == {key: [0, 1, 2, 3, 4] for key in starts | views}, "all seeds of a comparison or none"

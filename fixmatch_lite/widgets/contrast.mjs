@@ -49,6 +49,11 @@ function render({ model, el }) {
         x0 = W / 2,
         y0 = H - 20,
         at = (angle, r) => [x0 + r * Math.cos(angle), y0 - r * Math.sin(angle)];
+      // An arrow's angle is its group's part of the pull; one factor for all, so that none leaves the half disk.
+      const angles = groups().map((g) => Math.acos(g.cosine)),
+        parts = groups().map((g, k) => (g.count * found.each[k].slope) / -found.each[0].slope),
+        room = angles.map((a, k) => (k ? Math.PI - a : a) / Math.max(1e-9, Math.abs(parts[k]))),
+        factor = Math.min(0.6, ...room);
       svg.append(
         s("path", { d: `M${x0 - R} ${y0} A${R} ${R} 0 0 1 ${x0 + R} ${y0}`, fill: "none", stroke: "var(--fm-edge)" }),
         s("line", { x1: x0 - R, x2: x0 + R, y1: y0, y2: y0, stroke: "var(--fm-line)" }),
@@ -57,11 +62,9 @@ function render({ model, el }) {
         s("text", { x: x0 + R - 12, y: y0 - 6, "text-anchor": "end", class: "fm-halo", text: "the view" }),
       );
       groups().forEach((g, k) => {
-        const angle = Math.acos(g.cosine),
+        const angle = angles[k],
           r = R - 14 * k,
-          whole = g.count * found.each[k].slope, // of the group; the arrow's length tells it
-          turn = Math.sign(whole) * Math.min(1.1, 0.55 * Math.abs(whole)),
-          to = Math.max(0, Math.min(Math.PI, angle + turn));
+          to = angle + factor * parts[k];
         const color = `var(--fm-${KINDS[k]})`,
           [x, y] = at(angle, r),
           [x1, y1] = at(to, r);
@@ -95,13 +98,13 @@ function render({ model, el }) {
     ["loss", "loss of this view", "fm-accuracy"],
     ["pull", "pull on its partner", "fm-kept"],
     ["own", "push on each of its class", "fm-wrong"],
-    ["others", "push on each other one"],
+    ["others", "push on each of the others"],
   ]);
   root.append(
     out.list,
     h("p", {
       class: "fm-note",
-      text: "Bars: what the softmax gives to each group. Pull and push: the slope of the loss by that one cosine; an arrow is as long as that of its whole group.",
+      text: "Bars: what the softmax gives to each group. Pull and push: the slope of the loss by that one cosine; an arrow turns by its group's part of the pull.",
     }),
   );
   const refresh = foot(root, model, LINKED, () => {
