@@ -897,7 +897,7 @@ def test_run_explorer_shows_the_rows_that_were_recorded(show):
     assert picture.get_attribute("aria-label") == f"test accuracy against minutes: {'; '.join(medians)}."
     page.get_by_label("Method").select_option("supervised")
     reads(runs[3], 1)
-    assert page.get_by_text("uses no unlabeled images").count() == 2
+    assert page.get_by_text("has no pseudo-labels").count() == 2
     page.get_by_text("Show the numbers").click()
     page.locator("details[open] table").wait_for(state="visible")
     rows = page.locator("details table tbody tr").all_inner_texts()

@@ -176,7 +176,7 @@ function render({ model, el }) {
         if (v !== null && v >= least) svg.append(s("circle", { cx: px, cy: y(v), r: 4.5, fill: "var(--fm-ink)" }));
       }
       if (some.length && !some.some(([set]) => set[name])) {
-        const text = some.some(([set]) => set.mask_rate) ? "nothing was kept" : "uses no unlabeled images";
+        const text = some.some(([set]) => set.mask_rate) ? "nothing was kept" : "has no pseudo-labels";
         svg.append(s("text", { x: (left + edge) / 2, y: (top + bottom) / 2, "text-anchor": "middle", class: "fm-halo", text }));
       }
       scales = [x, y];
