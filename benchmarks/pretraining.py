@@ -57,10 +57,10 @@ def simclr(what, _, seed):
     training = fm.fit(recipe, fm.load_data("digits", 40, seed))
     for _ in training:
         pass
+    u, x_test = standardized(training.ema_model, training.data.u, training.data.x_test)
     rows = []
     for labels in PROBED:
         data = fm.load_data("digits", labels, seed)
-        u, x_test = standardized(training.ema_model, data.u, data.x_test)
         read = LogisticRegression(max_iter=3000).fit(u[list(data.labeled_indices)], data.y)
         rows.append({"what": what, "labels": labels, "seed": seed, "accuracy": read.score(x_test, data.y_test)})
     return rows

@@ -176,6 +176,16 @@ def features_of(recipe):
     return 2048 if recipe.net == "resnet50" else 16 * recipe.width * 2 ** (recipe.groups - 1)
 
 
+def draw_head(head, seed):
+    """Draw the linear layers of what a method puts behind the net's features. Their stream is far from those of
+    `make_generators`: the net's own weights do not depend on the method."""
+    generator = torch.Generator().manual_seed(2**40 + seed)
+    for layer in head.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.xavier_normal_(layer.weight, generator=generator)
+            nn.init.zeros_(layer.bias)
+
+
 class MovingAverage(AveragedModel):
     """A net that follows another: weights averaged, batch-norm statistics shared with it, so always the live ones.
 

@@ -8,7 +8,7 @@ from torch import nn
 from .. import distributed
 from ..augment import to_float
 from ..losses import Loss
-from ..models import features_of
+from ..models import draw_head, features_of
 
 EMBEDDING = 128  # numbers that two views are compared by, as in the paper
 
@@ -76,11 +76,7 @@ class SimCLR(nn.Module):
         self.temperature, self.lambda_u = temperature, recipe.lambda_u
         wide = features_of(recipe)
         self.head = nn.Sequential(nn.Linear(wide, wide), nn.ReLU(), nn.Linear(wide, EMBEDDING))
-        # A stream of its own, far from those of `make_generators`: the net's weights do not depend on the method.
-        generator = torch.Generator().manual_seed(2**40 + recipe.seed)
-        for layer in (self.head[0], self.head[2]):
-            nn.init.xavier_normal_(layer.weight, generator=generator)
-            nn.init.zeros_(layer.bias)
+        draw_head(self.head, recipe.seed)
 
     def loss(self, batch, run):
         labeled, images = len(batch.x), len(batch.u[0])

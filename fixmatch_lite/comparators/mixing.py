@@ -12,7 +12,7 @@ from torch import nn
 
 from ..augment import to_float
 from ..losses import Loss
-from ..models import batch_statistics, features_of
+from ..models import batch_statistics, draw_head, features_of
 from .alignment import DistributionAlignment
 from .consistency import ramp
 
@@ -144,9 +144,7 @@ class ReMixMatch(nn.Module):
         square = data.x.shape[2] == data.x.shape[3]
         self.turns = (0, 1, 2, 3) if square else (0, 2)  # quarters of a circle
         self.head = nn.Linear(features_of(recipe), len(self.turns))
-        # A stream of its own, far from those of `make_generators`: the net's weights do not depend on the method.
-        nn.init.xavier_normal_(self.head.weight, generator=torch.Generator().manual_seed(2**40 + recipe.seed))
-        nn.init.zeros_(self.head.bias)
+        draw_head(self.head, recipe.seed)
 
     def loss(self, batch, run):
         target, strong = self.guess(batch, run), batch.u[1]

@@ -8,6 +8,7 @@ import torch
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
 
+from ..comparators.contrastive import standardized
 from ..data import load_data
 from ..models import WideResNet
 from ..runs import load
@@ -110,8 +111,6 @@ def readout(answer):
 
 @lru_cache(maxsize=None)
 def _twenty():
-    from ..comparators.contrastive import standardized
-
     reached, data = [], load_data("digits", labels=40, seed=0)
     for seed in range(5):
         u, x_test = standardized(load(f"digits-40-simclr-seed{seed}").model(), data.u, data.x_test)

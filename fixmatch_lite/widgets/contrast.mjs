@@ -27,6 +27,7 @@ function render({ model, el }) {
     { count: inClass, cosine: get("own") },
     { count: rest, cosine: get("others") },
   ];
+  const result = () => contrast(groups(), get("T"));
   const cosine = { min: -1, max: 1, step: 0.05 };
   root.append(
     h(
@@ -44,7 +45,7 @@ function render({ model, el }) {
     root,
     (W) => Math.min(230, W / 2),
     (svg, W, H) => {
-      const found = contrast(groups(), get("T")),
+      const found = result(),
         R = H - 46,
         x0 = W / 2,
         y0 = H - 20,
@@ -82,7 +83,7 @@ function render({ model, el }) {
   );
   root.append(key(KINDS.map((kind, k) => [kind, names[k]])));
   const bars = plot(root, 96, (svg, W) => {
-    const found = contrast(groups(), get("T"));
+    const found = result();
     found.each.forEach(({ all }, k) => {
       const y = 6 + 30 * k,
         wide = Math.max(1, (W - 76) * all);
@@ -108,7 +109,7 @@ function render({ model, el }) {
     }),
   );
   const refresh = foot(root, model, LINKED, () => {
-    const { each } = contrast(groups(), get("T"));
+    const { each } = result();
     return {
       caption: "The candidates",
       head: ["group", "cosine", "probability of one", "of the group", "slope of the loss, one", "the group"],
@@ -116,7 +117,7 @@ function render({ model, el }) {
     };
   });
   const update = () => {
-    const { loss, each } = contrast(groups(), get("T"));
+    const { loss, each } = result();
     out.set({ loss: fixed(loss, 3), pull: force(-each[0].slope), own: force(each[1].slope), others: force(each[2].slope) });
     disk.redraw();
     bars.redraw();
