@@ -85,17 +85,17 @@ def room_of(tensors, name):
     return {k[len(name) + 1:]: v for k, v in tensors.items() if k.startswith(name + ".")}
 
 
-def check_weights(module, tensors, what):
+def check_weights(module, tensors, what, cure="give the one that was trained"):
     """Refuse tensors that are those of another net, method or strong view.
 
     Args:
-        what: begins the sentence, "The checkpoint a/b".
+        what: begins the sentence, "The checkpoint a/b". cure: ends it.
     """
     there, here = ({k: tuple(v.shape) for k, v in state.items()} for state in (tensors, module.state_dict()))
     for name in sorted(there.keys() | here.keys()):
         if there.get(name) != here.get(name):
             raise FixMatchError(f"{what} is of another {type(module).__name__} than this one ({name} is {there.get(name, 'missing')} "
-                                f"there and {here.get(name, 'missing')} here); give the one that was trained.")
+                                f"there and {here.get(name, 'missing')} here); {cure}.")
 
 
 def check_belongs(what, written, recipe, data, own):

@@ -86,10 +86,11 @@ def check_judged(pseudo):
                                 f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}.")
 
 
-def described(own):
-    """What parts of one's own (a dictionary, None: there is none) are, in words: the class of each, and of a method and a
-    strong view the plain values that they were made with, too."""
-    return {name: f"{type(part).__module__}.{_in_words(part, values=name != 'net')}" for name, part in own.items() if part is not None}
+def described(own, start=None):
+    """What a training has besides its recipe and data, in words: parts of one's own (a dictionary, None: there is none), the
+    class of each, and of a method and a strong view the plain values that they were made with, too; and its `starts.Start`."""
+    told = {name: f"{type(part).__module__}.{_in_words(part, values=name != 'net')}" for name, part in own.items() if part is not None}
+    return told if start is None else {**told, "start": str(start)}
 
 
 def _in_words(part, values=True, deep=3):

@@ -80,6 +80,8 @@ def train(
                                              "one_draw, cutout or none (fixmatch).", METHOD)] = None,
     alignment: Annotated[Optional[bool], option("Align pseudo-labels to the class shares of the labels (what the "
                                                 "method does).", METHOD, "--alignment/--no-alignment")] = None,
+    start: Annotated[Optional[Path], option("Run whose features the net begins with, under a new last layer; for instance one of "
+                                            "simclr (all is drawn).", METHOD)] = None,
     forward: Annotated[Optional[str], option("joint, or the faster separate or kept, which are not the same (joint).",
                                              METHOD)] = None,
     steps: Annotated[Optional[int], option("Updates of the net (1,048,576; digits 1,000, imagenet 75,000, folder 20,000).",
@@ -111,7 +113,7 @@ def train(
     # before anything is read or fetched: a wrong value should not cost the reader a download
     recipe = recipe_of(dataset, {k: v for k, v in given.items() if v is not None}, set_ or [])
     run_training(recipe, out, dict(root=root, image_size=image_size, labels_from=labels_from), labeled=labeled,
-                 labels=labels, device=device, resume=resume, quiet=quiet)
+                 labels=labels, start=start, device=device, resume=resume, quiet=quiet)
 
 
 @app.command(no_args_is_help=True, epilog="Example:\n\nfixmatch-lite evaluate runs/digits-40-seed0")

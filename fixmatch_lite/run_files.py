@@ -54,7 +54,8 @@ class Run:
 
     @property
     def own(self):
-        """The parts of your own that it was trained with, in words, by "net", "method" and "strong"."""
+        """The parts of your own that it was trained with, in words, by "net", "method" and "strong", and by "start" whose
+        features it began with."""
         return self.provenance.get("own", {})
 
     @property

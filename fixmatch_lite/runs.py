@@ -25,6 +25,7 @@ from .errors import FixMatchError
 from .files import append_line, make_folder, only_one, write_atomically
 from .recipes import Recipe, check_told
 from .run_files import CHECKPOINT, CONFIDENCE, METRICS, RECIPE, WEIGHTS, Run, ends, lines, list_runs, load, remove_left_overs, shipped
+from .starts import start_of
 from .tensor_files import remove_tensors
 from .training import fit
 from .version import __version__
@@ -33,7 +34,7 @@ __all__ = ["CHECKPOINT", "CONFIDENCE", "METRICS", "RECIPE", "WEIGHTS", "Run", "c
            "shipped", "summarize", "table"]
 
 def record(folder, recipe, data, *, device=None, resume=False, progress=None, compile=None, net=None, method=None,
-           strong=None):
+           strong=None, start=None):
     """Train as `fit` does and keep the run in ``folder``; yields the same `Metrics`.
 
     Args:
@@ -43,18 +44,20 @@ def record(folder, recipe, data, *, device=None, resume=False, progress=None, co
         net, method, strong: of your own, as in `fit`. The run keeps the names of their classes, and the plain values (numbers,
             words) that a method, its policy and a strong view were made with; `load` takes a net of your own again, and a
             resumed run all three, made as they were.
+        start: as in `fit`; the run keeps its name and a hash of its features.
 
     Raises:
         FixMatchError: the folder holds a run already (nothing in it is touched), another process trains in it, it cannot
             be written, or its checkpoint does not belong to this recipe, labeled set and parts of your own; or the recipe names
             other data, see `recipes.check_told`.
     """
-    folder, writes, own = Path(folder), distributed.rank() == 0, dict(net=net, method=method, strong=strong)
+    folder, writes, start = Path(folder), distributed.rank() == 0, start_of(start)
+    own = dict(net=net, method=method, strong=strong)
     if recipe.flip is None and data.flip != mirrors(data.name):
         recipe = recipe.changed(flip=data.flip)
-    asked, resume = resume, distributed.agree(lambda: _may_resume(folder, resume, recipe, data, described(own)))
+    asked, resume = resume, distributed.agree(lambda: _may_resume(folder, resume, recipe, data, described(own, start)))
     training = fit(recipe, data, device=device, checkpoint=folder / CHECKPOINT, resume=resume, progress=progress,
-                   compile=compile, **own)
+                   compile=compile, start=start, **own)
     with contextlib.ExitStack() as held:
         distributed.agree(lambda: _begin(folder, training, asked, resume, held))
         before = training.step
@@ -150,7 +153,7 @@ def _description(training):
         "fast": is_fast(),
         "labeled_indices": list(data.labeled_indices),
         **({"test_hash": data.test_hash} if data.test_hash else {}),
-        **({"own": training.began_with} if training.own else {}),
+        **({"own": training.began_with} if training.began_with else {}),
     }
 
 

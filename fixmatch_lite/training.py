@@ -25,6 +25,7 @@ from .metrics import Metrics, Tally, evaluate
 from .models import MovingAverage, batch_statistics, decayed_and_not, make_net
 from .progress import Progress
 from .recipes import Recipe, recipe
+from .starts import start_of
 from .streaming import StreamedBatches
 
 __all__ = ["Metrics", "Recipe", "Training", "autocast_dtype", "choose_device", "evaluate", "fit", "learning_rate",
@@ -53,7 +54,7 @@ class Training:
     """
 
     def __init__(self, recipe, data: SemiSupervisedData, *, device=None, checkpoint=None, resume=False,
-                 progress=None, compile=None, net=None, method=None, strong=None):
+                 progress=None, compile=None, net=None, method=None, strong=None, start=None):
         distributed.check_started()
         if not isinstance(recipe, Recipe):
             raise FixMatchError(f"fit takes a recipe and then the data; the first is {type(recipe).__name__}.")
@@ -63,7 +64,10 @@ class Training:
         check_parts(net, method, strong)
         self.recipe, self.device = recipe, choose_device(device)
         self.own = {name: part for name, part in dict(net=net, method=method, strong=strong).items() if part is not None}
-        self.began_with, self.asked_progress = described(self.own), False
+        if start is not None and net is not None:
+            raise FixMatchError("A start is for the net that the recipe names; give one of your own with its weights, and leave start out.")
+        start = start_of(start)
+        self.began_with, self.asked_progress = described(self.own, start), False
         self.dtype = autocast_dtype(self.device, recipe.precision)
         if self.device.type == "cpu":
             keep_memory()
@@ -74,6 +78,8 @@ class Training:
         self.batches = kind(recipe, self.data, (make_strong(recipe) if strong is None else strong).to(self.device), self.generators)
         self._channels_last = self.device.type != "mps"
         model = make_net(recipe, data.num_classes, data.channels, self.generators["weights"]) if net is None else net.train()
+        if start is not None:
+            start.give(model)
         model = distributed.synchronized(distributed.same(model.to(self.device)), self.device)
         self.model = model.to(memory_format=torch.channels_last) if self._channels_last else model
         self.ema_model = MovingAverage(self.model, recipe.ema_decay)
@@ -212,7 +218,7 @@ class Training:
 
 
 def fit(recipe, data, *, device=None, checkpoint=None, resume=False, progress=None, compile=None, net=None, method=None,
-        strong=None):
+        strong=None, start=None):
     """Train by ``recipe`` on ``data``: an iterator that yields `Metrics` at every evaluation.
 
     Nothing is trained until the first value is asked for, and breaking off the loop stops the training.
@@ -235,13 +241,15 @@ def fit(recipe, data, *, device=None, checkpoint=None, resume=False, progress=No
             checkpoint holds the state of all three; to resume, give them again, made as they were. What the recipe says of
             them is not asked, its seed included: ``torch.manual_seed`` decides a net's first weights. None is copied: the
             same object in a second run would go on from where the first left it.
+        start: a run whose features the recipe's net begins with, its last layer drawn anew: a folder, the name of a run that
+            comes with the module, or a `runs.Run`. For instance one of "simclr" on the same pictures. None: all is drawn.
 
     Returns:
         A `Training`, whose ``model`` and ``ema_model`` may be used at any time.
 
     Raises:
         FixMatchError: recipe and data do not fit, the checkpoint is not of this recipe and data or is damaged, the
-            device is not there, or the loss stops being finite.
+            start is of another net, the device is not there, or the loss stops being finite.
     """
     return Training(recipe, data, device=device, checkpoint=checkpoint, resume=resume, progress=progress,
-                    compile=compile, net=net, method=method, strong=strong)
+                    compile=compile, net=net, method=method, strong=strong, start=start)

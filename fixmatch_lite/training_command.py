@@ -15,6 +15,7 @@ from .health import Health, describe_labels
 from .places import SOURCE, check_out, default_out, setting
 from .recipes import options_of, recipe
 from .runs import RECIPE, record, summarize
+from .starts import start_of
 from .terminal import Table, print_result, speaker, stopped
 
 
@@ -33,14 +34,14 @@ def recipe_of(dataset, given, settings):
     return recipe(dataset, **given, **({"options": options} if options else {}))
 
 
-def run_training(recipe, out, places, *, labeled, labels, device, resume, quiet):
+def run_training(recipe, out, places, *, labeled, labels, start, device, resume, quiet):
     """Load, train, record and tell.
 
     Args:
         recipe: of the run.
         out: folder of the run, or None.
         places: ``root``, ``image_size`` and ``labels_from`` of `load_data`.
-        labeled: file of indices, or None. labels: as it was given, or None.
+        labeled: file of indices, or None. labels: as it was given, or None. start: see `fit`.
         device, resume, quiet: as given.
     """
     if distributed.started_by_torchrun():
@@ -53,6 +54,7 @@ def run_training(recipe, out, places, *, labeled, labels, device, resume, quiet)
     say, device = speaker(quiet or not first), choose_device(device)
     if out is not None:
         distributed.agree(lambda: check_out(out, resume))
+    start = start_of(start)  # before anything is fetched
     data = load_data(recipe.dataset, recipe.labels, recipe.label_seed, labeled=labeled, split=recipe.split, **places)
     if labeled and labels not in (None, len(data.x)):
         raise FixMatchError(f"{labeled} names {len(data.x)} images and --labels asks for {labels}: leave out --labels.")
@@ -66,14 +68,14 @@ def run_training(recipe, out, places, *, labeled, labels, device, resume, quiet)
     net = f"WRN-{recipe.depth}-{recipe.width}" if recipe.net == "wide_resnet" else recipe.net
     say(f"{net} on {device}"
         + (f" in {distributed.world_size()} processes" if distributed.world_size() > 1 else "")
-        + f", {recipe.steps:,} steps, into {out}")
+        + (f", begun with {start}" if start else "") + f", {recipe.steps:,} steps, into {out}")
     table, health = Table(quiet or not first), Health(recipe, counts, data.class_names)
     for sentence in health.before():
         say(sentence)
     source = {name: str(place.absolute()) if hasattr(place, "absolute") else place for name, place in places.items()}
     progress = "bar" if sys.stderr.isatty() and not quiet else None
     try:
-        for metrics in record(out, recipe, data, device=device, resume=resume, progress=progress):
+        for metrics in record(out, recipe, data, device=device, resume=resume, progress=progress, start=start):
             if first and not table.begun:  # where `evaluate` finds the images again
                 write_atomically(out / SOURCE, json.dumps(source) + "\n")
             table.row(metrics)
