@@ -882,10 +882,13 @@ def test_run_explorer_shows_the_rows_that_were_recorded(show):
     reads(runs[1], 1)
     assert number(value(page, "test accuracy")) == pytest.approx(final(*names("digits-40-fixmatch", (1, 2))), abs=0.06)
     page.get_by_role("button", name="seed 0").click()
+    for name in ("Labels", "Method", "Read out"):  # what they offer changes, they themselves, and the focus, stay
+        page.get_by_label(name).evaluate("list => { list.stays = true; }")
     page.get_by_label("Method").select_option("fixmatch, flip True")
     reads(runs[9], 1)
     page.get_by_label("Data").select_option("CIFAR-10 (JPEG)")  # what cannot stay changes along
     assert page.get_by_label("Labels").input_value() == "250" and page.get_by_label("Method").input_value() == "fixmatch"
+    assert all(page.get_by_label(name).evaluate("list => list.stays === true") for name in ("Labels", "Method", "Read out"))
     reads(runs[12], 1)
     page.get_by_label("Against", exact=True).select_option("minutes")
     picture = page.locator("svg[role=img]").first

@@ -89,21 +89,24 @@ export function slider(
   return control;
 }
 
-export function select(model, key, { label, options }) {
-  const id = newId();
-  const input = h(
-    "select",
-    { id, ...KEYS },
-    options.map(([value, text]) => h("option", { value, text })),
-  );
+export function select(model, key, { label, options = [] }) {
+  const id = newId(),
+    input = h("select", { id, ...KEYS });
   const show = () => {
     input.value = String(model.get(key));
   };
-  const typed = new Map(options.map(([value]) => [String(value), value]));
+  let typed;
   input.addEventListener("change", () => put(model, key, typed.get(input.value)));
   model.on(`change:${key}`, show);
-  show();
-  return h("div", { class: "fm-control" }, h("label", { for: id }, prose(label)), h("span"), input);
+  const control = h("div", { class: "fm-control" }, h("label", { for: id }, prose(label)), h("span"), input);
+  // Where other controls decide what there is to choose.
+  control.fit = (options) => {
+    typed = new Map(options.map(([value]) => [String(value), value]));
+    input.replaceChildren(...options.map(([value, text]) => h("option", { value, text })));
+    show();
+  };
+  control.fit(options);
+  return control;
 }
 
 export const button = (text, onclick, attributes) => h("button", { type: "button", onclick, text, ...KEYS, ...attributes });

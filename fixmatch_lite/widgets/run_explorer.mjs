@@ -54,9 +54,15 @@ function render({ model, el }) {
   const minutes = () => get("axis") === "minutes";
   const where = (set, run, k) => (minutes() ? run.time[k] / 60 : set.steps[k]);
 
-  const boxes = h("div", { class: "fm-controls" }),
+  const named = (values) => values.map((v) => [v, String(v)]),
+    choice = (key, label, options) => select(model, key, { label, options });
+  const labelsBox = choice("labels", "Labels"),
+    methodBox = choice("method", "Method"),
+    otherBox = choice("other", "Beside it (dashed)"),
     seeds = h("div", { class: "fm-buttons fm-seeds", role: "group", "aria-label": "Seeds shown" });
-  root.append(boxes);
+  const dataBox = choice("data", "Data", named(unique(sets.map((t) => t.data)))),
+    axisBox = choice("axis", "Against", [["steps", "training steps"], ["minutes", "minutes"]]);
+  root.append(h("div", { class: "fm-controls" }, dataBox, labelsBox, methodBox, otherBox, axisBox, seeds));
   // What can be chosen further right depends on what was chosen further left.
   const fill = () => {
     const here = sets.filter((t) => t.data === get("data")),
@@ -65,22 +71,9 @@ function render({ model, el }) {
     const methods = here.filter((t) => t.labels === get("labels")).map((t) => t.method);
     if (!methods.includes(get("method"))) model.set("method", methods.includes("fixmatch") ? "fixmatch" : methods[0]);
     if (get("other") && !methods.includes(get("other"))) model.set("other", "");
-    const active = document.activeElement && boxes.contains(document.activeElement) ? document.activeElement.dataset.of : "";
-    const choice = (key, text, options) => {
-      const control = select(model, key, { label: text, options });
-      control.querySelector("select").dataset.of = key;
-      return control;
-    };
-    const named = (values) => values.map((v) => [v, String(v)]);
-    boxes.replaceChildren(
-      choice("data", "Data", named(unique(sets.map((t) => t.data)))),
-      choice("labels", "Labels", named(labels)),
-      choice("method", "Method", named(methods)),
-      choice("other", "Beside it (dashed)", [["", "none"], ...named(methods)]),
-      choice("axis", "Against", [["steps", "training steps"], ["minutes", "minutes"]]),
-      seeds,
-    );
-    if (active) boxes.querySelector(`[data-of="${active}"]`).focus();
+    labelsBox.fit(named(labels));
+    methodBox.fit(named(methods));
+    otherBox.fit([["", "none"], ...named(methods)]);
     const numbersOf = unique(both().flatMap((t) => t.runs.map((r) => r.seed))).sort((a, b) => a - b);
     seeds.replaceChildren(
       h("span", { class: "fm-note", text: "Seeds:" }),
@@ -109,11 +102,10 @@ function render({ model, el }) {
     ["time", "a run took"],
   ]);
   const read = h("p", { class: "fm-read", role: "status" }),
-    list = h("div", { class: "fm-controls" });
+    runBox = choice("run", "Read out");
   const offer = () => {
     if (get("run") && !chosen()) model.set("run", "");
-    const named = ([set, run]) => [run.name, `${both().length > 1 ? `${set.method}, ` : ""}seed ${run.seed}`];
-    list.replaceChildren(select(model, "run", { label: "Read out", options: [["", "the first"], ...visible().map(named)] }));
+    runBox.fit([["", "the first"], ...visible().map(([set, r]) => [r.name, `${both().length > 1 ? `${set.method}, ` : ""}seed ${r.seed}`])]);
   };
   const longest = () => Math.max(...sets.map((t) => t.steps.length));
   const spot = (set) => Math.round((get("at") * (set.steps.length - 1)) / Math.max(1, longest() - 1));
@@ -209,7 +201,7 @@ function render({ model, el }) {
     step: "any",
     format: () => (main() ? main().steps[spot(main())].toLocaleString("en") : ""),
   });
-  root.append(read, list, h("div", { class: "fm-controls fm-wide" }, along), out.list);
+  root.append(read, h("div", { class: "fm-controls" }, runBox), h("div", { class: "fm-controls fm-wide" }, along), out.list);
   const percents = (run, k) => CURVES.map(([name]) => percent(run[name][k], name === "test_accuracy" ? 2 : 1));
   const refresh = foot(root, model, LINKED, () => ({
     caption: "Every run shown, at the end",
