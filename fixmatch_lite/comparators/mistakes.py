@@ -4,6 +4,9 @@ They exist to be compared with, not to be used. What is only a wrong value needs
 of all eleven. Taught in: chapter 11.
 """
 
+import statistics
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 
@@ -11,7 +14,9 @@ from ..augment import RandAugment, apply_each
 from ..losses import Loss
 from ..methods import Consistency
 from ..policies import FixMatch
+from ..run_files import ends, list_runs
 
+RIGHT = ("digits-grid-tau0.95-mu7-", "digits-crossed-40-fixmatch-")
 # Each by the name of its recorded runs, ``digits-mistake-<name>-seed0`` and so on.
 MISTAKES = {
     "weak_only": "no strong view: the second view is weak as well",
@@ -26,6 +31,35 @@ MISTAKES = {
     "slow_statistics": "running statistics of a million steps: momentum 0.001",
     "no_decay": "no weight decay",
 }
+
+
+class End(NamedTuple):
+    """Where a run ended: medians of the last 20 evaluations, the moving average's test accuracy and the net's own."""
+
+    average: float
+    net: float
+
+
+def ended(mistake=None):
+    """Where the runs with a mistake ended, those that broke off left out: the recorded ones, and more of which only the end
+    was kept (benchmarks/mistakes.py).
+
+    Args:
+        mistake: one of `MISTAKES`; None for the right recipe.
+
+    Returns:
+        ``{(label_seed, seed): End}``. Wrong and right runs of the same key are twins: the same labels, first weights and order.
+    """
+    found = {}
+    for prefix in (f"digits-mistake-{mistake}-",) if mistake else RIGHT:
+        for run in (run for run in list_runs(prefix=prefix) if run.done):
+            late = run.metrics[-20:]
+            found[run.recipe.label_seed, run.recipe.seed] = End(statistics.median(m.test_accuracy for m in late),
+                                                                statistics.median(m.test_accuracy_raw for m in late))
+    if mistake:
+        found |= {(int(row["label_seed"]), int(row["seed"])): End(float(row["average"]), float(row["net"]))
+                  for row in ends("mistakes") if row["mistake"] == mistake}
+    return found
 
 
 class Mistaken(Consistency):
