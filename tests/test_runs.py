@@ -6,11 +6,13 @@ import os
 import re
 import sys
 
+import numpy as np
 import pytest
 import torch
 
 import fixmatch_lite as fm
 from fixmatch_lite.augment import to_float
+from fixmatch_lite.comparators.mistakes import MISTAKES, ended
 from fixmatch_lite.files import only_one
 from fixmatch_lite.methods import Consistency
 from fixmatch_lite.predicting import measure_again
@@ -324,3 +326,15 @@ def test_ends_of_chapter_18_are_whole_and_shares():
     starts |= {(what, 10) for what in ("chosen, learned first", "chosen, from nothing", "chosen by pixels, from nothing", "chosen, labels alone")}
     views = {(what, n) for what in ("weak views", "mirrored views") for n in (10, 20, 40, 100, 200)}
     assert seeds == {key: [0, 1, 2, 3, 4] for key in starts | views}, "all seeds of a comparison or none"
+
+
+def test_ends_of_chapter_11_are_whole_and_have_their_twins():
+    right, pairs = ended(), {(draw, seed) for draw in range(5) for seed in (draw, 5, 6, 7)}
+    for name in MISTAKES:
+        ends = ended(name)
+        assert ends.keys() == (set() if name == "frozen" else pairs), name  # its runs break off
+        assert ends.keys() <= right.keys()
+        assert all(0.05 < value <= 1 for end in ends.values() for value in end)
+    assert ended("flip")[0, 0].average == fm.runs.summarize("digits-mistake-flip-seed0")["test_accuracy"]
+    last = fm.runs.load("digits-mistake-flip-seed4").metrics[-20:]
+    assert ended("flip")[4, 4].net == np.median([m.test_accuracy_raw for m in last])
