@@ -11,7 +11,6 @@ whose runs break off.
 
 import argparse
 import csv
-import statistics
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -21,21 +20,20 @@ sys.path.insert(0, str(ROOT))
 import torch  # noqa: E402
 
 import fixmatch_lite as fm  # noqa: E402
-from fixmatch_lite.comparators.mistakes import MISTAKES  # noqa: E402
+from fixmatch_lite.comparators.mistakes import MISTAKES, end_of  # noqa: E402
 
 DRAWS = range(5)
 COSTS = [name for name in MISTAKES if name != "frozen"]  # which breaks off
 
 
-def ends(mistake, draw, seed):
-    """The row of one run."""
+def row_of(mistake, draw, seed):
+    """Train one run."""
     torch.set_num_threads(1)
     twin = fm.runs.load(f"digits-crossed-40-fixmatch-labels{draw}-seed{seed}")
     recipe = fm.runs.load(f"digits-mistake-{mistake}-seed{draw}").recipe
     recipe = recipe.changed(label_seed=draw, seed=seed, precision=twin.provenance["precision"])
-    late = list(fm.fit(recipe, fm.load_data(recipe.dataset, recipe.labels, draw)))[-20:]
-    medians = (statistics.median(getattr(m, tested) for m in late) for tested in ("test_accuracy", "test_accuracy_raw"))
-    return {"mistake": mistake, "label_seed": draw, "seed": seed} | dict(zip(("average", "net"), (f"{m:.4f}" for m in medians)))
+    end = end_of(list(fm.fit(recipe, fm.load_data(recipe.dataset, recipe.labels, draw))))
+    return {"mistake": mistake, "label_seed": draw, "seed": seed, "average": f"{end.average:.4f}", "net": f"{end.net:.4f}"}
 
 
 def main():
@@ -50,7 +48,7 @@ def main():
     there = {(row["mistake"], int(row["label_seed"]), int(row["seed"])) for row in rows}
     wanted = [(name, draw, seed) for seed in given.seeds for name in given.mistakes for draw in DRAWS]
     with ProcessPoolExecutor(given.processes) as pool:
-        for run in as_completed([pool.submit(ends, *key) for key in wanted if key not in there]):
+        for run in as_completed([pool.submit(row_of, *key) for key in wanted if key not in there]):
             rows.append(run.result())
             print(*rows[-1].values(), flush=True)
             order = list(MISTAKES)

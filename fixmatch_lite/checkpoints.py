@@ -43,8 +43,8 @@ def load_checkpoint(training, path):
     """Bring a fresh `Training` to where the checkpoint left off.
 
     Raises:
-        FixMatchError: the file is missing, damaged, or of another recipe, labeled set or part of your own. Nothing is
-            changed then.
+        FixMatchError: the file is missing, damaged, or of another recipe, labeled set, part of your own or start. Nothing
+            is changed then.
     """
     tensors, state = read_checkpoint(path)
     if state.get("format") != FORMAT:
@@ -99,15 +99,15 @@ def check_weights(module, tensors, what, cure="give the one that was trained"):
 
 
 def check_belongs(what, written, recipe, data, own):
-    """Raise a FixMatchError where ``written`` (its "recipe", "labeled_hash" and "own") is of another recipe, labeled set or
-    part of one's own.
+    """Raise a FixMatchError where ``written`` (its "recipe", "labeled_hash" and "own") is of another recipe, labeled set,
+    part of one's own or start.
 
     Args:
         what: begins the sentence, "The checkpoint a/b".
         own: see `checks.described`.
     """
     if (began := written.get("own", {})) != own:
-        told = lambda parts: ", ".join(parts.values()) or "no part of your own"
+        told = lambda parts: ", ".join(parts.values()) or "nothing but its recipe"
         raise FixMatchError(f"{what} was begun with {told(began)}, not with {told(own)}; give what it was begun with, or start "
                             "a new run in another folder.")
     mine, its = recipe.as_dict(), written["recipe"]

@@ -81,7 +81,7 @@ def train(
     alignment: Annotated[Optional[bool], option("Align pseudo-labels to the class shares of the labels (what the "
                                                 "method does).", METHOD, "--alignment/--no-alignment")] = None,
     start: Annotated[Optional[Path], option("Run whose features the net begins with, under a new last layer; for instance one of "
-                                            "simclr (all is drawn).", METHOD)] = None,
+                                            "simclr (all is drawn).", METHOD, "--start-from")] = None,  # torchrun would take --start for its own
     forward: Annotated[Optional[str], option("joint, or the faster separate or kept, which are not the same (joint).",
                                              METHOD)] = None,
     steps: Annotated[Optional[int], option("Updates of the net (1,048,576; digits 1,000, imagenet 75,000, folder 20,000).",

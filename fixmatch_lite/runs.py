@@ -48,8 +48,8 @@ def record(folder, recipe, data, *, device=None, resume=False, progress=None, co
 
     Raises:
         FixMatchError: the folder holds a run already (nothing in it is touched), another process trains in it, it cannot
-            be written, or its checkpoint does not belong to this recipe, labeled set and parts of your own; or the recipe names
-            other data, see `recipes.check_told`.
+            be written, or its checkpoint does not belong to this recipe, labeled set, parts of your own and start; or the recipe
+            names other data, see `recipes.check_told`.
     """
     folder, writes, start = Path(folder), distributed.rank() == 0, start_of(start)
     own = dict(net=net, method=method, strong=strong)
@@ -177,7 +177,7 @@ def summarize(run, last=20):
 def compare(runs):
     """Several runs side by side: a list with, for each, what its recipe has different and its `summarize`; where two recipes
     name the same draw and the labels are others (they came from a file), the hash of its labeled set; and where some have
-    parts of their own, those in words."""
+    parts of their own or a start, those in words."""
     runs = [run if isinstance(run, Run) else load(run) for run in runs]
     recipes = [{**run.recipe.as_dict(), "method": run.method} for run in runs]
     different = [k for k in Recipe.__dataclass_fields__ if len({repr(recipe[k]) for recipe in recipes}) > 1]
@@ -192,7 +192,7 @@ def compare(runs):
 
 def table(folder=None, prefix=""):
     """All runs of `list_runs` as a pandas table, one row a run: what came of it by `summarize`, or why it broke off; where
-    some have parts of their own, those in words."""
+    some have parts of their own or a start, those in words."""
     import pandas
 
     rows = []

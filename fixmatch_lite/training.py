@@ -242,14 +242,14 @@ def fit(recipe, data, *, device=None, checkpoint=None, resume=False, progress=No
             them is not asked, its seed included: ``torch.manual_seed`` decides a net's first weights. None is copied: the
             same object in a second run would go on from where the first left it.
         start: a run whose features the recipe's net begins with, its last layer drawn anew: a folder, the name of a run that
-            comes with the module, or a `runs.Run`. For instance one of "simclr" on the same pictures. None: all is drawn.
+            comes with the module, or a `runs.Run`. For instance one of "simclr" on the same pictures. To resume, give it again.
 
     Returns:
         A `Training`, whose ``model`` and ``ema_model`` may be used at any time.
 
     Raises:
         FixMatchError: recipe and data do not fit, the checkpoint is not of this recipe and data or is damaged, the
-            start is of another net, the device is not there, or the loss stops being finite.
+            start is of another net or given beside a net of your own, the device is not there, or the loss stops being finite.
     """
     return Training(recipe, data, device=device, checkpoint=checkpoint, resume=resume, progress=progress,
                     compile=compile, net=net, method=method, strong=strong, start=start)

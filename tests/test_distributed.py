@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import fixmatch_lite as fm
+from fixmatch_lite.starts import start_of
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -176,12 +177,13 @@ def test_command_line_runs_under_torchrun(tmp_path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--rdzv-backend=c10d",
                "--rdzv-endpoint=localhost:0", "-m", "fixmatch_lite", "train", "digits", "--steps", "4", "--eval-every",
-               "2", "--batch-size", "4", "--mu", "1", "--device", "cpu", "--method", "freematch"]
+               "2", "--batch-size", "4", "--mu", "1", "--device", "cpu", "--method", "freematch", "--start-from", "digits-40-simclr-seed0"]
     done = subprocess.run([*command, "--out", tmp_path / "run"], env=environment, capture_output=True, text=True,
                           timeout=240, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("number to report") == 1 and "on cpu in 2 processes" in done.stderr
-    assert len(fm.runs.load(tmp_path / "run").metrics) == 2
+    run = fm.runs.load(tmp_path / "run")
+    assert len(run.metrics) == 2 and run.own == {"start": str(start_of("digits-40-simclr-seed0"))}
     again = subprocess.run([*command, "--out", tmp_path / "run"], env=environment, capture_output=True, text=True,
                            timeout=240, cwd=tmp_path)
     assert again.returncode != 0 and again.stderr.count("holds a finished run") == 1

@@ -282,7 +282,7 @@ def test_parts_of_ones_own_are_recorded_and_resumed(tmp_path, digits):
     next(fm.runs.record(part, recipe, digits, device="cpu", **own_parts()))
     method = "fixmatch_lite.methods.Consistency(lambda_u=1.0, way='joint', steady=True, policy=Falling)"
     assert fm.runs.load(part).own == {"net": "test_training.Small", "method": method}
-    for other, now in (({}, "no part of your own"), (dict(net=Small()), "test_training.Small")):
+    for other, now in (({}, "nothing but its recipe"), (dict(net=Small()), "test_training.Small")):
         with pytest.raises(fm.FixMatchError, match=re.escape(f"begun with test_training.Small, {method}, not with {now};")):
             next(fm.runs.record(part, recipe, digits, device="cpu", resume=True, **other))
     again = list(fm.runs.record(part, recipe, digits, device="cpu", resume=True, **own_parts(seed=1)))

@@ -11,6 +11,7 @@ from test_training import Small, digits  # noqa: F401 (a fixture)
 
 import fixmatch_lite as fm
 from fixmatch_lite.starts import start_of
+from fixmatch_lite.tensor_files import remove_tensors
 
 SIMCLR = "digits-40-simclr-seed0"
 
@@ -39,6 +40,23 @@ def test_a_net_that_has_learned_first_knows_more_after_few_steps(digits):
 
 
 def test_a_start_from_another_net_is_refused_and_one_for_a_net_of_ones_own(digits, tmp_path):
+    class Bare(torch.nn.Module):  # all of it is a last layer
+        def __init__(self):
+            super().__init__()
+            self.classifier = torch.nn.Linear(64, 10)
+
+        def forward(self, x):
+            return self.classifier(x.flatten(1))
+
+    few = fm.recipe("digits", steps=2, eval_every=1, batch_size=4, mu=1)
+    list(fm.runs.record(tmp_path / "bare", few, digits, device="cpu", net=Bare()))
+    with pytest.raises(fm.FixMatchError, match="The run bare, the start, is of another WideResNet"):
+        fm.fit(few, digits, start=fm.runs.load(tmp_path / "bare", net=Bare()))
+    next(fm.runs.record(tmp_path / "begun", few, digits, device="cpu"))
+    with pytest.raises(fm.FixMatchError, match="The run begun, the start, is not finished"):
+        fm.fit(few, digits, start=tmp_path / "begun")
+    with pytest.raises(fm.FixMatchError, match="start must be a run: .* of the type WideResNet"):
+        fm.fit(few, digits, start=fm.WideResNet(10, 1, in_channels=1))
     with pytest.raises(fm.FixMatchError, match=r"The run digits-40-simclr-seed0, the start, is of another WideResNet .* from a run of "
                                                "the same net, and of pictures with as many channels"):
         fm.fit(fm.recipe("digits", width=2), digits, start=SIMCLR)
@@ -65,7 +83,7 @@ def test_a_record_says_what_it_began_with_and_goes_on_with_nothing_else(digits, 
     assert fm.runs.load(tmp_path / "whole").own == {"start": start}
     fm.runs.load(tmp_path / "whole").model()  # the recipe's own net: nothing has to be given again
     next(fm.runs.record(tmp_path / "part", recipe, digits, device="cpu", start=SIMCLR))
-    for other, now in ((None, "no part of your own"), ("digits-40-simclr-seed1", str(start_of("digits-40-simclr-seed1")))):
+    for other, now in ((None, "nothing but its recipe"), ("digits-40-simclr-seed1", str(start_of("digits-40-simclr-seed1")))):
         with pytest.raises(fm.FixMatchError) as refused:
             record("part", resume=True, start=other)
         assert f"was begun with {start}, not with {now};" in str(refused.value)
@@ -74,8 +92,13 @@ def test_a_record_says_what_it_began_with_and_goes_on_with_nothing_else(digits, 
     record("drawn")
     told = fm.runs.table(tmp_path).set_index("name").own.to_dict()
     assert told == {"whole": start, "part": start, "drawn": ""}
+    record("other", start="digits-40-simclr-seed1")
     sets = fm.widgets.RunExplorer(fm.runs.list_runs(tmp_path)).state["sets"]
-    assert sum(f"start {start}" in s["method"] for s in sets) == 1, "whole and part are one set, drawn another"
+    begun = [s for s in sets if "start features of digits-40-simclr" in s["method"]]
+    assert [len(s["seeds"]) for s in begun] == [3] and len(sets) == 2, "whichever of the seeds they began with, they are one set"
+    next(fm.runs.record(tmp_path / "early", recipe, digits, device="cpu", start=SIMCLR))
+    remove_tensors(tmp_path / "early" / fm.runs.CHECKPOINT)  # killed before there was one
+    assert [m.loss for m in record("early", resume=True, start=SIMCLR)] == [m.loss for m in whole]
 
 
 def test_runs_of_one_name_are_told_apart_by_what_they_learned(tmp_path):
@@ -90,11 +113,11 @@ def test_the_command_line_begins_with_another_run(tmp_path):
                                         cwd=tmp_path, text=True, capture_output=True)
     first = run("--method", "simclr", "--out", "learned")
     assert first.returncode == 0, first.stderr
-    second = run("--start", "learned", "--out", "begun")
+    second = run("--start-from", "learned", "--out", "begun")
     assert second.returncode == 0, second.stderr
     assert "begun with features of learned (" in second.stdout + second.stderr
     own = json.loads((tmp_path / "begun" / "recipe.json").read_text())["own"]
     assert own == {"start": str(start_of(tmp_path / "learned"))}
-    lost = run("--start", "lernt", "--out", "third")
+    lost = run("--start-from", "lernt", "--out", "third")
     assert lost.returncode == 1
     assert lost.stderr.startswith("Error: There is no run in lernt") and lost.stderr.count("\n") == 1 and not (tmp_path / "third").exists()

@@ -884,7 +884,9 @@ def test_run_explorer_shows_the_rows_that_were_recorded(show):
     page.get_by_role("button", name="seed 0").click()
     for name in ("Labels", "Method", "Read out"):  # what they offer changes, they themselves, and the focus, stay
         page.get_by_label(name).evaluate("list => { list.stays = true; }")
+    page.get_by_label("Method").focus()
     page.get_by_label("Method").select_option("fixmatch, flip True")
+    assert page.get_by_label("Method").evaluate("list => list === document.activeElement")
     reads(runs[9], 1)
     page.get_by_label("Data").select_option("CIFAR-10 (JPEG)")  # what cannot stay changes along
     assert page.get_by_label("Labels").input_value() == "250" and page.get_by_label("Method").input_value() == "fixmatch"

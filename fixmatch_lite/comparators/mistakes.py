@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from ..augment import RandAugment, apply_each
+from ..errors import FixMatchError
 from ..losses import Loss
 from ..methods import Consistency
 from ..policies import FixMatch
@@ -40,6 +41,11 @@ class End(NamedTuple):
     net: float
 
 
+def end_of(metrics):
+    """The `End` of a whole run's `Metrics`."""
+    return End(*(statistics.median(getattr(m, tested) for m in metrics[-20:]) for tested in ("test_accuracy", "test_accuracy_raw")))
+
+
 def ended(mistake=None):
     """Where the runs with a mistake ended, those that broke off left out: the recorded ones, and more of which only the end
     was kept (benchmarks/mistakes.py).
@@ -49,13 +55,15 @@ def ended(mistake=None):
 
     Returns:
         ``{(label_seed, seed): End}``. Wrong and right runs of the same key are twins: the same labels, first weights and order.
+
+    Raises:
+        FixMatchError: there is no such mistake.
     """
-    found = {}
-    for prefix in (f"digits-mistake-{mistake}-",) if mistake else RIGHT:
-        for run in (run for run in list_runs(prefix=prefix) if run.done):
-            late = run.metrics[-20:]
-            found[run.recipe.label_seed, run.recipe.seed] = End(statistics.median(m.test_accuracy for m in late),
-                                                                statistics.median(m.test_accuracy_raw for m in late))
+    if mistake is not None and mistake not in MISTAKES:
+        raise FixMatchError(f"There is no mistake {mistake!r}; use one of {', '.join(MISTAKES)}.")
+    prefixes = [f"digits-mistake-{mistake}-"] if mistake else RIGHT
+    runs = [run for prefix in prefixes for run in list_runs(prefix=prefix) if run.done]
+    found = {(run.recipe.label_seed, run.recipe.seed): end_of(run.metrics) for run in runs}
     if mistake:
         found |= {(int(row["label_seed"]), int(row["seed"])): End(float(row["average"]), float(row["net"]))
                   for row in ends("mistakes") if row["mistake"] == mistake}

@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 import statistics
 from os.path import commonprefix
 from urllib.parse import quote
@@ -26,7 +27,8 @@ def variant(run):
                for name, value in recipe.as_dict().items() if name not in about and value is not None and value != base.as_dict()[name]]
     changed += [f"draw {recipe.label_seed}"] if recipe.label_seed != recipe.seed else []
     changed += [f"{value}" if recipe.method == "mistaken" else f"{name} {value}" for name, value in recipe.options.items()]
-    changed += [f"{name} {what}" for name, what in run.own.items()]
+    # seeds of one experiment belong together, though each began with another run
+    changed += [f"{name} {re.sub(' [(][0-9a-f]{8}[)]|-seed[0-9]+', '', what) if name == 'start' else what}" for name, what in run.own.items()]
     return ", ".join([run.method, *changed])
 
 
