@@ -1,7 +1,9 @@
 """What several benchmarks need."""
 
+import csv
 import resource
 import sys
+from concurrent.futures import ProcessPoolExecutor, as_completed
 
 import torch
 
@@ -15,3 +17,27 @@ def peak_gigabytes(device):
             return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) * 1024 / 1e9
     except (OSError, StopIteration):
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
+
+
+def fill_table(path, fields, jobs, processes, order=None):
+    """Do the jobs whose rows a table does not have yet, each on one thread, and write the table anew after every one.
+
+    Args:
+        path: a CSV file, made if it is not there.
+        fields: its columns; by the first three, a word and two whole numbers, its rows are told apart and sorted.
+        jobs: ``(make, word, number, number)``; ``make`` takes the three and gives a list of rows.
+        processes: how many jobs at once.
+        order: of the words; None sorts them.
+    """
+    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) if path.exists() else []
+    key = lambda row: (row[fields[0]], int(row[fields[1]]), int(row[fields[2]]))
+    place = lambda row: (order.index(row[fields[0]]) if order else row[fields[0]], *key(row)[1:])
+    there = set(map(key, rows))
+    with ProcessPoolExecutor(processes, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for done in as_completed([pool.submit(*job) for job in jobs if job[1:] not in there]):
+            made = [{k: f"{v:.4f}" if isinstance(v, float) else v for k, v in row.items()} for row in done.result()]
+            print(*(" ".join(map(str, row.values())) for row in made), sep="\n", flush=True)
+            rows = sorted(rows + made, key=place)
+            with path.open("w", encoding="utf-8", newline="") as file:
+                writer = csv.DictWriter(file, fields, lineterminator="\n")
+                writer.writeheader(), writer.writerows(rows)

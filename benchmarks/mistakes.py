@@ -10,30 +10,27 @@ whose runs break off.
 """
 
 import argparse
-import csv
 import sys
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-import torch  # noqa: E402
+from common import fill_table  # noqa: E402
 
 import fixmatch_lite as fm  # noqa: E402
-from fixmatch_lite.comparators.mistakes import MISTAKES, end_of  # noqa: E402
+from fixmatch_lite.comparators.mistakes import MISTAKES, End, end_of  # noqa: E402
 
 DRAWS = range(5)
 COSTS = [name for name in MISTAKES if name != "frozen"]  # which breaks off
 
 
-def row_of(mistake, draw, seed):
-    """Train one run."""
-    torch.set_num_threads(1)
+def ends_of(mistake, draw, seed):
+    """Train one run; its row."""
     twin = fm.runs.load(f"digits-crossed-40-fixmatch-labels{draw}-seed{seed}")
     recipe = fm.runs.load(f"digits-mistake-{mistake}-seed{draw}").recipe
     recipe = recipe.changed(label_seed=draw, seed=seed, precision=twin.provenance["precision"])
     end = end_of(list(fm.fit(recipe, fm.load_data(recipe.dataset, recipe.labels, draw))))
-    return {"mistake": mistake, "label_seed": draw, "seed": seed, "average": f"{end.average:.4f}", "net": f"{end.net:.4f}"}
+    return [{"mistake": mistake, "label_seed": draw, "seed": seed, **end._asdict()}]
 
 
 def main():
@@ -43,18 +40,8 @@ def main():
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--out", type=Path, default=ROOT / "fixmatch_lite" / "recorded" / "mistakes.csv")
     given = parser.parse_args()
-    told = given.out.read_text(encoding="utf-8") if given.out.exists() else "mistake,label_seed,seed,average,net\n"
-    rows = list(csv.DictReader(told.splitlines()))
-    there = {(row["mistake"], int(row["label_seed"]), int(row["seed"])) for row in rows}
-    wanted = [(name, draw, seed) for seed in given.seeds for name in given.mistakes for draw in DRAWS]
-    with ProcessPoolExecutor(given.processes) as pool:
-        for run in as_completed([pool.submit(row_of, *key) for key in wanted if key not in there]):
-            rows.append(run.result())
-            print(*rows[-1].values(), flush=True)
-            order = list(MISTAKES)
-            rows.sort(key=lambda row: (order.index(row["mistake"]), int(row["label_seed"]), int(row["seed"])))
-            lines = [told.splitlines()[0], *(",".join(map(str, row.values())) for row in rows)]
-            given.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    jobs = [(ends_of, name, draw, seed) for seed in given.seeds for name in given.mistakes for draw in DRAWS]
+    fill_table(given.out, ("mistake", "label_seed", "seed", *End._fields), jobs, given.processes, list(MISTAKES))
 
 
 if __name__ == "__main__":

@@ -13,15 +13,14 @@ same draw of the labels. Rows that are there are not made again.
 """
 
 import argparse
-import csv
 import statistics
 import sys
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 import torch  # noqa: E402
+from common import fill_table  # noqa: E402
 from sklearn.cluster import KMeans  # noqa: E402
 from sklearn.linear_model import LogisticRegression  # noqa: E402
 
@@ -72,20 +71,9 @@ def main():
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--out", type=Path, default=ROOT / "fixmatch_lite" / "recorded" / "pretraining.csv")
     given = parser.parse_args()
-    torch.set_num_threads(1)
-    rows = list(csv.DictReader(given.out.read_text(encoding="utf-8").splitlines())) if given.out.exists() else []
-    there = {(row["what"], int(row["labels"]), int(row["seed"])) for row in rows}
     wanted = [(fixmatch, what, n, seed) for what in STARTS for n in ((10,) if "chosen" in what else (10, 40)) for seed in SEEDS]
     wanted += [(simclr, what, PROBED[0], seed) for what in VIEWS for seed in SEEDS]
-    wanted = [job for job in wanted if given.only in (None, job[1]) and job[1:] not in there]
-    with ProcessPoolExecutor(given.processes) as pool:
-        for done in as_completed([pool.submit(*job) for job in wanted]):
-            rows += [{**row, "accuracy": f"{row['accuracy']:.4f}"} for row in done.result()]
-            rows.sort(key=lambda row: (row["what"], int(row["labels"]), int(row["seed"])))
-            print(*(f"{row['what']} {row['labels']} {row['seed']} {row['accuracy']}" for row in done.result()), sep="\n", flush=True)
-            with given.out.open("w", encoding="utf-8", newline="") as file:
-                writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-                writer.writeheader(), writer.writerows(rows)
+    fill_table(given.out, FIELDS, [job for job in wanted if given.only in (None, job[1])], given.processes)
 
 
 if __name__ == "__main__":
