@@ -28,16 +28,23 @@ def fill_table(path, fields, jobs, processes, order=None):
         jobs: ``(make, word, number, number)``; ``make`` takes the three and gives a list of rows.
         processes: how many jobs at once.
         order: of the words; None sorts them.
+
+    A job that fails costs its own rows only; the first such error is raised when all others are done.
     """
     rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) if path.exists() else []
     key = lambda row: (row[fields[0]], int(row[fields[1]]), int(row[fields[2]]))
     place = lambda row: (order.index(row[fields[0]]) if order else row[fields[0]], *key(row)[1:])
-    there = set(map(key, rows))
+    there, failed = set(map(key, rows)), []
     with ProcessPoolExecutor(processes, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         for done in as_completed([pool.submit(*job) for job in jobs if job[1:] not in there]):
+            if done.exception() is not None:
+                failed.append(done.exception())
+                continue
             made = [{k: f"{v:.4f}" if isinstance(v, float) else v for k, v in row.items()} for row in done.result()]
             print(*(" ".join(map(str, row.values())) for row in made), sep="\n", flush=True)
             rows = sorted(rows + made, key=place)
             with path.open("w", encoding="utf-8", newline="") as file:
                 writer = csv.DictWriter(file, fields, lineterminator="\n")
                 writer.writeheader(), writer.writerows(rows)
+    if failed:
+        raise failed[0]

@@ -73,7 +73,7 @@ def train(
     flip: Annotated[Optional[bool], option("Whether a mirrored picture keeps its class (yes; digits, svhn no).", DATA,
                                            "--flip/--no-flip")] = None,
     method: Annotated[str, option("fixmatch, supervised (the labeled images alone), pi_model, mean_teacher, "
-                                  "pseudo_label, self_training, mixmatch, uda, remixmatch, flexmatch, freematch, "
+                                  "pseudo_label, vat, self_training, mixmatch, uda, remixmatch, flexmatch, freematch, "
                                   "softmatch, simclr or mistaken; some bring a mu, tau, lambda-u or lr of their own (fixmatch).",
                                   METHOD)] = "fixmatch",
     augment: Annotated[Optional[str], option("Strong view: fixmatch, paper, usb, imagenet, ctaugment, autoaugment, "

@@ -196,6 +196,7 @@ _METHOD_CHANGES = {
     "pi_model": {"lambda_u": 10.0, "mu": 1},      # released code of FixMatch, pi_model.py
     "mean_teacher": {"lambda_u": 50.0, "mu": 1},  # the same, mean_teacher.py
     "pseudo_label": {"mu": 1},                    # the same, pseudo_label.py: tau and lambda_u are FixMatch's
+    "vat": {"lambda_u": 0.3, "mu": 1},            # the same, vat.py
     "self_training": {"mu": 1},                   # as the one above, its nearest relative
     "mixmatch": {"lambda_u": 75.0, "mu": 1},      # Berthelot et al. 2019, section 4
     "remixmatch": {"lambda_u": 1.5, "mu": 1},     # Berthelot et al. 2020, section 4

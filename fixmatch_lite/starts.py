@@ -3,6 +3,7 @@
 import hashlib
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 
@@ -23,10 +24,14 @@ class Start:
 
     def __str__(self):
         """In words, and the same for the same run and the same numbers only."""
+        return f"features of {self.name} ({self._hash})"
+
+    @cached_property
+    def _hash(self):
         digest = hashlib.sha256()
         for name, tensor in sorted(self.tensors.items()):
             digest.update(name.encode() + tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
-        return f"features of {self.name} ({digest.hexdigest()[:8]})"
+        return digest.hexdigest()[:8]
 
     def give(self, net):
         """Put the features into ``net``; its last layer stays.

@@ -40,13 +40,13 @@ def state(training):
 
 def test_the_table_holds_what_the_book_promises():
     assert set(NAMES) == {"pi_model", "mean_teacher", "pseudo_label", "mixmatch", "uda", "remixmatch", "flexmatch",
-                          "freematch", "softmatch", "self_training", "simclr", "mistaken"}
+                          "freematch", "softmatch", "self_training", "simclr", "vat", "mistaken"}
 
 
 @pytest.mark.parametrize("method, own", [
     ("fixmatch", (0.95, 1, 7)), ("pi_model", (0.95, 10, 1)), ("mean_teacher", (0.95, 50, 1)),
     ("pseudo_label", (0.95, 1, 1)), ("self_training", (0.95, 1, 1)), ("mixmatch", (0.95, 75, 1)), ("remixmatch", (0.95, 1.5, 1)),
-    ("uda", (0.8, 1, 7)), ("flexmatch", (0.95, 1, 7)),
+    ("vat", (0.95, 0.3, 1)), ("uda", (0.8, 1, 7)), ("flexmatch", (0.95, 1, 7)),
     ("freematch", (0.95, 1, 7)), ("softmatch", (0.95, 1, 7)), ("simclr", (0.95, 1, 7))])
 def test_a_method_brings_its_own_values_and_yields_to_the_user(method, own):
     recipe = fm.recipe("cifar10", method=method)
@@ -65,6 +65,7 @@ def test_methods_without_strong_views_learn_digits_at_the_papers_rate():
 @pytest.mark.parametrize("method, options", [
     ("uda", {"temperature": 0.4, "tsa": "none"}), ("flexmatch", {"warm_up": True}), ("pi_model", {"ramp": 0.4}),
     ("mean_teacher", {"ramp": 0.4}), ("pseudo_label", {"ramp": 0.4}),
+    ("vat", {"epsilon": None, "entropy": 0.06, "ramp": 0.4}),
     ("mixmatch", {"temperature": 0.5, "alpha": 0.75, "views": 2, "ramp": None}),
     ("remixmatch", {"temperature": 0.5, "alpha": 0.75, "views": 2, "ramp": None, "lambda_1": 0.5, "lambda_r": 0.5}),
     ("freematch", {"lambda_f": 0.001, "decay": None, "clip": None}), ("softmatch", {"decay": None})])
@@ -112,7 +113,7 @@ def test_alignment_is_what_the_method_does_unless_told_otherwise():
 
 @pytest.mark.parametrize("method, ways", [
     ("pi_model", ["joint", "separate"]), ("mean_teacher", ["joint"]), ("pseudo_label", ["joint"]),
-    ("mixmatch", ["joint"]), ("remixmatch", ["joint"]),
+    ("mixmatch", ["joint"]), ("remixmatch", ["joint"]), ("vat", ["joint"]),
     *((name, ["joint", "separate", "kept"]) for name in ("uda", "flexmatch", "freematch", "softmatch"))])
 def test_ways_of_the_forward_pass(method, ways, digits):
     for forward in ("joint", "separate", "kept"):
@@ -180,7 +181,7 @@ def test_metrics_mean_what_they_say(method, digits):
     """A method without a threshold counts every image; the pseudo-labels of all are compared with the truth."""
     own = {"options": {"rounds": 12}} if method == "self_training" else {}  # a round at every step
     metrics = next(fm.fit(short(method=method, tau=0.12, **own), digits, device="cpu"))
-    if method in ("pi_model", "mean_teacher", "mixmatch", "remixmatch"):
+    if method in ("pi_model", "mean_teacher", "mixmatch", "remixmatch", "vat"):
         assert metrics.mask_rate == 1
     assert 0 < metrics.mask_rate <= 1 and 0 <= metrics.pseudo_label_accuracy < 1
     assert sum(metrics.mask_rate_per_class) == pytest.approx(metrics.mask_rate)
@@ -197,8 +198,8 @@ def test_unlabeled_images_matter_and_the_truth_about_them_does_not(method, digit
 
 
 def test_guessing_leaves_no_trace_in_the_running_statistics(digits):
-    """MixMatch and ReMixMatch: what evaluation uses are the statistics of the mixed images, one pass a step."""
-    for method in ("mixmatch", "remixmatch"):
+    """MixMatch, ReMixMatch and VAT: what evaluation uses are the statistics of the images learned from, one pass a step."""
+    for method in ("mixmatch", "remixmatch", "vat"):
         training = fm.fit(short(method=method), digits, device="cpu")
         training._train_step()
         assert training.model.norm.num_batches_tracked == 1 and training.model.training

@@ -14,6 +14,7 @@ from test_distributed import ROOT, torchrun
 
 CASES = {
     "pi_model": {}, "mean_teacher": {}, "pseudo_label": {"tau": 0.2}, "mixmatch": {}, "remixmatch": {},
+    "vat": {"options": {"ramp": 0.0}},
     "uda": {"tau": 0.2, "alignment": True, "options": {"tsa": "linear"}}, "flexmatch": {"tau": 0.2},
     "freematch": {"options": {"decay": 0.5, "lambda_f": 0.5}}, "softmatch": {"options": {"decay": 0.5}}, "simclr": {},
     "freematch, kept": {"options": {"decay": 0.5, "lambda_f": 0.5}, "forward": "kept"}}
@@ -28,6 +29,7 @@ from fixmatch_lite.batches import Batch
 torch.set_num_threads(1)
 several = distributed.started_by_torchrun()
 device = distributed.start("cpu") if several else "cpu"
+torch.randn = lambda shape, **given: torch.linspace(-1, 1, 64).view(1, 8, 8).expand(shape)  # VAT's draws, alike everywhere
 cases, given, out = json.loads(sys.argv[1]), load_file(sys.argv[2]), sys.argv[3]
 data, kept = fm.load_data("digits", labels=40, seed=0), {}
 for name, changes in cases.items():
@@ -72,7 +74,8 @@ def test_T36_two_processes_do_what_one_does(ends, name):
     assert any(v.abs().max() > 1e-3 for k, v in first.items() if ".grad." in k)
     if name not in MIXING:
         for k in one:
-            torch.testing.assert_close(first[k], one[k], rtol=2e-3, atol=1e-4, msg=lambda m: f"{k}: {m}")
+            atol = 3e-4 if name == "vat" else 1e-4  # the direction that it finds passes the rounding on
+            torch.testing.assert_close(first[k], one[k], rtol=2e-3, atol=atol, msg=lambda m: f"{k}: {m}")
 
 
 PROBES = """

@@ -263,3 +263,24 @@ def test_a_list_with_a_name_twice_or_not_filled_in_is_refused(place, change):
     (place / "WANTED.toml").write_text(LIST.replace(*change))
     with pytest.raises(SystemExit, match="not filled in or stands twice"):
         list(record_runs.wanted(place / "WANTED.toml"))
+
+
+def _row(word, seed, draw):
+    if seed == 1:
+        raise fm.FixMatchError("This one fails.")
+    return [{"word": word, "seed": seed, "draw": draw, "accuracy": seed + draw / 8}]
+
+
+def test_a_table_of_ends_is_filled_beside_a_job_that_fails_and_done_rows_are_not_done_again(tmp_path):
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    from common import fill_table
+
+    path, fields = tmp_path / "ends.csv", ["word", "seed", "draw", "accuracy"]
+    jobs = [(_row, word, seed, 1) for word in ("late", "early") for seed in (2, 1, 0)]
+    with pytest.raises(fm.FixMatchError, match="This one fails"):
+        fill_table(path, fields, jobs, 1, order=["late", "early"])
+    whole = "word,seed,draw,accuracy\n" + "".join(f"{word},{seed},1,{seed + 0.125:.4f}\n" for word in ("late", "early") for seed in (0, 2))
+    assert path.read_text() == whole
+    path.write_text(whole.replace("0.1250", "0.5000"))
+    fill_table(path, fields, [job for job in jobs if job[2] != 1], 1, order=["late", "early"])
+    assert path.read_text() == whole.replace("0.1250", "0.5000"), "what is there stays"

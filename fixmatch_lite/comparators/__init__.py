@@ -12,6 +12,7 @@ METHODS = {
     "pi_model": "consistency:PiModel",
     "mean_teacher": "consistency:MeanTeacher",
     "pseudo_label": "consistency:PseudoLabel",
+    "vat": "adversarial:VAT",
     "mixmatch": "mixing:MixMatch",
     "remixmatch": "mixing:ReMixMatch",
     "uda": "uda:UDA",
@@ -36,8 +37,8 @@ OPTIONS = {
     "clip": ("a probability above 0", lambda v: _number(v) and 0 < v <= 1),
     "tsa": _one_of("none", "linear", "exp", "log"),
     "warm_up": ("True or False", lambda v: isinstance(v, bool)),
-    **dict.fromkeys(("temperature", "alpha"), ("a number above 0", lambda v: _number(v) and v > 0)),
-    **dict.fromkeys(("lambda_1", "lambda_r", "lambda_f"), ("a number, at least 0", lambda v: _number(v) and v >= 0)),
+    **dict.fromkeys(("temperature", "alpha", "epsilon"), ("a number above 0", lambda v: _number(v) and v > 0)),
+    **dict.fromkeys(("lambda_1", "lambda_r", "lambda_f", "entropy"), ("a number, at least 0", lambda v: _number(v) and v >= 0)),
 }
 
 AUGMENTATIONS = {"ctaugment": "ctaugment:CTAugment", "autoaugment": "autoaugment:AutoAugment",
