@@ -336,7 +336,7 @@ CONSISTENCY = {
                                   (lambda values, decay, start: [follow([v], decay, start)[0] for v in values], "the one before it")]),
     "slope": ([0.0909], [(0.1817, "mean over the two"), (0.4621, "chain rule"), (-0.0909, "sign"), (3, "chain rule")]),
     "sharpen": ([0.7826], [(0.36, "divide by the sum"), (0.4727, "power T"), (0.6, "Raise each")]),
-    "steadiest": ([], [("FixMatch", "points apart"), ("SVM", "eight names")]),
+    "steadiest": ([], [("FixMatch", "points apart"), ("SVM", "nine names")]),
 }
 
 

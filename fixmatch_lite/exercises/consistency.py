@@ -8,7 +8,7 @@ import numpy as np
 from .. import runs
 
 METHODS = {"labels alone": "digits-supervised-", "Pseudo-Label": "digits-40-pseudo_label-", "Mean Teacher": "digits-40-mean_teacher-",
-           "Π-model": "digits-40-pi_model-", "FixMatch": "digits-grid-tau0.95-mu7-", "UDA": "digits-40-uda-",
+           "Π-model": "digits-40-pi_model-", "VAT": "digits-40-vat-", "FixMatch": "digits-grid-tau0.95-mu7-", "UDA": "digits-40-uda-",
            "MixMatch": "digits-40-mixmatch-", "ReMixMatch": "digits-40-remixmatch-"}
 
 
@@ -121,7 +121,7 @@ def steadiest(answer):
     spread = {name: np.ptp([runs.summarize(run)["test_accuracy"] for run in runs.list_runs(prefix=prefix)])
               for name, prefix in METHODS.items()}
     if answer not in spread:
-        return "The answer is one of the eight names in `reached`."
+        return "The answer is one of the nine names in `reached`."
     if answer == min(spread, key=spread.get):
         return None
     return f"Its draws lie {100 * spread[answer]:.1f} points apart; another method's lie closer together."
