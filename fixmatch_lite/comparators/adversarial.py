@@ -31,7 +31,8 @@ def divergence(logits_teacher, logits_student):
 def worst_change(net, images, epsilon, generator=None):
     """The change of the given length that is to move the net's answers farthest: one step of power iteration.
 
-    A random direction is tried, a tenth of the way; the gradient of the divergence there points to the worst one.
+    A random direction is tried, a tenth of the way; the gradient of the divergence there shows the line along which the answer
+    moves most. Which way along it is left to chance, as in the paper.
 
     Args:
         net: float images ``(N, C, H, W)`` to logits ``(N, classes)``. Its parameters get no gradient.
@@ -61,7 +62,7 @@ class VAT(nn.Module):
     """The net answers a weak view alike after the small change that would alter the answer most, and is sure of it.
 
     L = L_labeled + lambda_u * mean KL(q || p) + entropy * mean H(q), with q for the weak view and p for the same view with
-    `worst_change` added. The first mean's q is a constant; lambda_u rises with the ramp. One more forward pass and one more
+    `worst_change` added. The first mean's q is a constant; lambda_u rises with the ramp. Two more forward passes and one more
     backward pass than the loss has serve to find the change; batch norm takes the batch's statistics there and remembers
     nothing of it. FixMatch's released code, whose values these are, takes the other divergence, KL(p || q), against the
     paper; its batch norm sees weak and changed views apart and remembers the labeled images only.

@@ -163,7 +163,7 @@ function reveal(root, model) {
         line(numeric ? "Measured" : "What happened", show(answer, unit, digits), "fm-accuracy"),
         off === null ? null : line("Apart by", show(off, unit, digits ?? 2)),
       ),
-      get("why") ? h("p", {}, prose(get("why"))) : null,
+      ...(get("why") ? [h("p", {}, prose(get("why")))] : []),
     );
   };
   root.append(body);
