@@ -189,7 +189,7 @@ _CHANGES = {
 }
 
 
-# Where a method departs from FixMatch's values: its own paper's for CIFAR-10, or for the three oldest, which were
+# Where a method departs from FixMatch's values: its own paper's for CIFAR-10, or for the four oldest, which were
 # published with other nets and schedules, those of FixMatch's released code, with which FixMatch's paper measured them.
 # All of these but UDA take as many unlabeled images a step as labeled ones, not seven times as many.
 _METHOD_CHANGES = {

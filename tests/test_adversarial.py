@@ -143,3 +143,25 @@ def test_finding_the_change_leaves_no_gradient_and_no_trace_in_batch_norm():
         worst_change(net, torch.randn(5, 1, 6, 6), 0.5, seeded())
     assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
     assert all(p.grad is None for p in net.parameters())
+
+
+def test_a_net_that_works_in_place_sees_every_image_as_it_is():
+    images = torch.randn(4, 1, 4, 4, generator=seeded())
+    before, w = images.clone(), torch.randn(16, 3, generator=seeded(1))
+    with torch.no_grad():  # and the search does not depend on where it is called
+        worst_change(lambda x: x.mul_(2).flatten(1) @ w, images, 0.5, seeded(2))
+    assert torch.equal(images, before)
+
+
+@pytest.mark.parametrize("net", [lambda x: x.detach().flatten(1)[:, :3], lambda x: torch.ones(len(x), 3, requires_grad=True)])
+def test_a_net_without_a_gradient_at_the_images_is_told_so(net):
+    with pytest.raises(fm.FixMatchError, match="no gradient there"):
+        worst_change(net, torch.zeros(2, 1, 4, 4), 0.5, seeded())
+
+
+def test_epsilon_of_pictures_that_are_read_from_the_disk():
+    """They have a shape, and no tensor's methods."""
+    from fixmatch_lite.comparators.adversarial import VAT
+
+    streamed = type("Streamed", (), {"x": type("Pictures", (), {"shape": (9, 3, 224, 224)})()})()
+    assert VAT(fm.recipe("imagenet", method="vat"), streamed).epsilon == pytest.approx(6 * 7)
