@@ -190,13 +190,13 @@ _CHANGES = {
 
 
 # Where a method departs from FixMatch's values: its own paper's for CIFAR-10, or for the four oldest, which were
-# published with other nets and schedules, those of FixMatch's released code, with which FixMatch's paper measured them.
+# published with other nets and schedules, those of FixMatch's released code (its paper measured all but vat with them).
 # All of these but UDA take as many unlabeled images a step as labeled ones, not seven times as many.
 _METHOD_CHANGES = {
     "pi_model": {"lambda_u": 10.0, "mu": 1},      # released code of FixMatch, pi_model.py
     "mean_teacher": {"lambda_u": 50.0, "mu": 1},  # the same, mean_teacher.py
-    "pseudo_label": {"mu": 1},                    # the same, pseudo_label.py: tau and lambda_u are FixMatch's
     "vat": {"lambda_u": 0.3, "mu": 1},            # the same, vat.py
+    "pseudo_label": {"mu": 1},                    # the same, pseudo_label.py: tau and lambda_u are FixMatch's
     "self_training": {"mu": 1},                   # as the one above, its nearest relative
     "mixmatch": {"lambda_u": 75.0, "mu": 1},      # Berthelot et al. 2019, section 4
     "remixmatch": {"lambda_u": 1.5, "mu": 1},     # Berthelot et al. 2020, section 4
@@ -205,7 +205,7 @@ _METHOD_CHANGES = {
 
 # These do better on digits at the paper's rate than at the data set's, and a baseline gets its best. The test part had no
 # say: the data set's rate stands unless the paper's is a point better on the unlabeled training images, in the mean of
-# label seeds 100 and 101, which nothing else uses.
+# label seeds 100 and 101, which nothing else uses. (For vat it is half a point better: 95.2 % to 94.6.)
 _PAPERS_RATE = ("supervised", "pi_model", "mean_teacher", "pseudo_label", "self_training")
 
 

@@ -230,6 +230,7 @@ def test_stills_draw_the_numbers_of_their_widgets(each):
     done, accuracy, _ = each["Ratio"].bought(7, each["Ratio"].state["budget"])
     assert f"mu 7 does {done:,} steps, {100 * accuracy:.1f} %" in found["Ratio"].svg["aria-label"]
     _, shares = each["Contrast"].shares()
+    assert all(p.get_text() for p in found["RevealNumber"].select("p")), "no paragraph for a why that is missing"
     candidates = torch.tensor([0.6, *[0.4] * 45, *[0.1] * 401]).div(0.5).softmax(0)
     assert shares == pytest.approx([part.sum().item() for part in candidates.split([1, 45, 401])], rel=1e-5)
     assert [float(bar["width"]) for bar in found["Contrast"].select("rect")] == pytest.approx([620 * share for share in shares], abs=0.06)

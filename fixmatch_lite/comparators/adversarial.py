@@ -64,8 +64,8 @@ def worst_change(net, images, epsilon, generator=None):
         moved = divergence(logits, net(images + trial)).sum()
     gradient = torch.autograd.grad(moved, trial, allow_unused=True)[0] if moved.requires_grad else None
     if gradient is None:
-        raise FixMatchError("vat asks how a change of the picture moves the answer, and this net gives no gradient there: let none of it "
-                            "run under torch.no_grad().")
+        raise FixMatchError("vat asks how a change of the picture moves the answer, and this net gives no gradient there: "
+                            "let none of it run under torch.no_grad().")
     return of_length(gradient, epsilon)
 
 
@@ -84,7 +84,7 @@ class VAT(nn.Module):
         entropy: weight of the entropy of q; 0 leaves it out, as the method's first form does.
         ramp: share of the steps over which lambda_u rises.
 
-    Source: Miyato et al. 2019, sections 3 and 4.3 (there epsilon is tuned for each data set, and both weights are 1).
+    Source: Miyato et al. 2019, section 3 (there epsilon is tuned for each data set, and both weights are 1).
     Taught in: chapter 8, and the page "The rest of the field".
     """
 

@@ -60,7 +60,8 @@ class Guess(Widget):
             value = state["answer"]
             if isinstance(value, (int, float)) and state["digits"] is not None:
                 value = f"{value:.{state['digits']}f}"
-            return f"<p><b>What happened:</b> {escape(value)} {escape(state['unit'])}</p><p>{escape(state['why'])}</p>"
+            why = f"<p>{escape(state['why'])}</p>" if state["why"] else ""
+            return f"<p><b>What happened:</b> {escape(value)} {escape(state['unit'])}</p>{why}"
         if state["choices"]:
             options = "".join(f"<li>{escape(choice)}</li>" for choice in state["choices"])
             return f'<p class="fm-title">Guess first</p><p>{escape(state["question"])}</p><ul>{options}</ul>'
