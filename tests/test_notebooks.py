@@ -4,6 +4,7 @@ That its cells run is nbval's part: `make test` collects the notebooks themselve
 
 import ast
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -270,3 +271,23 @@ def test_sections_that_teachers_are_sent_to_are_there():
         path = next(path for path in NOTEBOOKS if path.stem.startswith(f"{int(chapter):02}_"))
         headings = re.findall(r"^## (.+?)\s*$", markdown(read(path)), re.M)
         assert set(sections.split("; ")) <= set(headings), chapter
+
+
+@pytest.mark.parametrize(("failing", "passes"), [(0, True), (2, True), (3, False)])
+def test_a_notebook_whose_kernel_does_not_start_gets_another(tmp_path, failing, passes):
+    (tmp_path / "failing.py").write_text(
+        "import nbval.kernel\n"
+        "start, count = nbval.kernel.start_new_kernel, []\n"
+        "def starts_late(*args, **options):\n"
+        "    count.append(None)\n"
+        f"    if len(count) <= {failing}:\n"
+        "        raise RuntimeError(\"Kernel didn't respond in 60 seconds\")\n"
+        "    return start(*args, **options)\n"
+        "nbval.kernel.start_new_kernel = starts_late\n")
+    cell = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": [], "source": "assert 1 + 1 == 2"}
+    (tmp_path / "one.ipynb").write_text(json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}))
+    result = subprocess.run([sys.executable, "-m", "pytest", "-p", "failing", "-p", "second_kernel", "-p", "no:xdist",
+                             "--nbval-lax", "--nbval-current-env", "one.ipynb"], cwd=tmp_path, capture_output=True, text=True,
+                            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT / "tools")])})
+    assert (result.returncode == 0) == passes, result.stdout
+    assert ("1 passed" in result.stdout) == passes, result.stdout
