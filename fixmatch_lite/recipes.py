@@ -109,7 +109,7 @@ def _abilities(method):
 def _rules(r):
     """Each field that can be wrong: its name, what it must be, whether it is."""
     whole = lambda value, least: isinstance(value, int) and not isinstance(value, bool) and value >= least
-    number = lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+    number = comparators.is_number
     one_of = lambda choices: "one of " + ", ".join(choices)
     forwards, alignable = _abilities(r.method)
     possible = PRESETS[r.augment if r.augment in [*PRESETS] else "fixmatch"].possible  # the operations

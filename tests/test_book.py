@@ -1,6 +1,7 @@
 """The built pages, read as files: whole, linked, described, and loading nothing from elsewhere."""
 
 import json
+import os
 import re
 import zipfile
 from pathlib import Path
@@ -210,6 +211,37 @@ def test_every_worked_solution_is_right(page):
             if re.search(r"^(Right\.|Not yet\.|Not answered yet)", output.get_text(), re.M)]
     assert said.count("Right.") == len(exercises) >= 5
     assert not [text for text in said if text.startswith("Not yet")]
+
+
+def test_every_figure_stands_on_the_page_of_figures():
+    page = soup(HTML / "book" / "figures.html")
+    there = {(link["href"], link.get_text()) for link in page.select(".fm-plate strong a")}
+    captions = " ".join(page.select_one("article").get_text().split())
+    wanted, movable = set(), set()
+    for path in WRITTEN:
+        address = os.path.relpath(path, HTML / "book")
+        for figure in soup(path).select("article figure"):
+            if caption := figure.select_one(".caption-text"):
+                number = figure.select_one(".caption-number").get_text().split()[1]
+                wanted.add((f"{address}#{figure['id']}", f"Figure {number}"))
+                assert " ".join(caption.get_text().split()) in captions
+            elif not {"fm-guess", "fm-quiz"} & set(figure["class"]):
+                movable.add(f"{address}#{figure['id']}")
+    assert there == wanted and len(wanted) > 40
+    assert {link["href"] for link in page.select("article section ul a")} == movable and len(movable) > 10
+
+
+def test_files_of_the_figures_are_those_of_their_page():
+    path = HTML / "book" / "figures.html"
+    plates = soup(path).select(".fm-plate")
+    with zipfile.ZipFile(path.with_name("figures.zip")) as packed:
+        told = packed.read("figures.txt").decode()
+        for plate in plates:
+            link = plate.select_one("a[download]")
+            assert link["href"] == plate.img["src"] and plate.img["alt"] in told
+            assert packed.read(link["download"]) == (path.parent / link["href"]).read_bytes()
+        assert len(packed.namelist()) == len(plates) + 1 and "CC BY 4.0" in told
+    assert path.with_name("figures.zip").name in [link["href"] for link in soup(path).select("article a[href]")]
 
 
 # The teachers' sheets ----------------------------------------------------------------------------------------------

@@ -226,7 +226,7 @@ def test_rotation_head_fits_a_net_of_four_groups():
     ("uda", "tsa", "square", "one of none, linear, exp, log"), ("pi_model", "ramp", 1.5, "a share of the steps"),
     ("pi_model", "ramp", None, "a share"), ("flexmatch", "warm_up", 1, "True or False"),
     ("freematch", "clip", 0, "a probability"), ("softmatch", "decay", 2, "a number in"),
-    ("remixmatch", "lambda_r", -1, "a number, at least 0")])
+    ("remixmatch", "lambda_r", -1, "a number, at least 0"), ("vat", "epsilon", float("inf"), "a number above 0")])
 def test_values_that_an_option_cannot_have_are_refused(method, option, value, wanted):
     told = f"^{option} = {value!r} is not possible; with {method} it must be {wanted}"
     with pytest.raises(fm.FixMatchError, match=told):

@@ -28,6 +28,7 @@ def test_the_contents_name_every_page_in_its_order(tool):
     files = [file for file, _ in entries if file]
     assert files[0] == "book/index.html" and len(files) == len(set(files))
     assert {f"notebooks/{path.stem}.html" for path in (ROOT / "notebooks").glob("*.ipynb")} <= set(files)
+    assert "book/teachers.html" in files and "book/figures.html" not in files  # whose pictures stand in the chapters
     assert [caption for file, caption in entries if file is None][0] == "What a label is worth"
 
 

@@ -316,6 +316,7 @@ def builder(build_book, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "FIRST_PAGE", tmp_path / "_build" / "html" / "index.html")
     monkeypatch.setattr(module.subprocess, "run", run)
     monkeypatch.setattr(module.handouts, "make", list)  # one page has no chapters to cut sheets from
+    monkeypatch.setattr(module.figures, "make", list)  # and no figures
     return module
 
 

@@ -324,7 +324,7 @@ def test_breaking_off_trains_no_further(digits):
 
 @pytest.mark.parametrize("changes, message", [
     ({"tau": 1.2}, "tau = 1.2 is not possible; tau must be a probability"),
-    ({"tau": float("nan")}, "tau"), ({"mu": 0}, "mu = 0 is not possible"), ({"mu": 1.5}, "whole number"),
+    ({"tau": float("nan")}, "tau"), ({"lr": float("inf")}, "lr must be a number"), ({"mu": 0}, "mu = 0 is not possible"), ({"mu": 1.5}, "whole number"),
     ({"steps": 0}, "steps"), ({"lr": -1}, "lr"), ({"method": "fixmatsch"}, "one of fixmatch"),
     ({"depth": 12}, "6 n \\+ 4"), ({"augment": "kek"}, "one of fixmatch, paper, usb"),
     ({"operations": ("Spin",)}, "as a tuple, of AutoContrast"), ({"operations": "Rotate"}, "as a tuple"), ({"operations": 5}, "as a tuple"),

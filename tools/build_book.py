@@ -20,6 +20,7 @@ import time
 import zipfile
 from pathlib import Path
 
+import figures
 import handouts
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,7 +31,8 @@ FIRST_PAGE = BUILD / "html" / "index.html"
 CODE = ["fixmatch_lite", "constraints.txt", "pyproject.toml", "benchmarks/recorded", "runs/WANTED.toml",
         "tools/record_runs.py"]
 CHAPTERS = ["notebooks"]
-PAGES = ["book", *CHAPTERS, "_config.yml", "_toc.yml", "tools/build_book.py", "tools/handouts.py"]
+PAGES = ["book", *CHAPTERS, "_config.yml", "_toc.yml", "tools/build_book.py", "tools/figures.py",
+         "tools/handouts.py"]
 READERS = ("book/start.md", "book/exercises.md")  # pages whose code reads the notebooks
 BY_PRODUCTS = {"__pycache__", ".ipynb_checkpoints"}
 
@@ -74,6 +76,7 @@ def build() -> int:
                             cwd=ROOT, env=os.environ | {"IPYTHONDIR": str(clean_profile())}).returncode
     if status == 0 and FIRST_PAGE.is_file():
         handouts.make()
+        figures.make()
         pack()
         RECORD.write_text(json.dumps(now | {"built": True}))
         return 0

@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 HTML = ROOT / "_build" / "html"
 OUT = ROOT / "_build" / "fixmatch-lite-book.pdf"
+REPEATS = {"book/figures"}  # pages of pictures that others have printed
 SHEET = {"format": "A4", "scale": 0.8, "margin": {"top": "18mm", "bottom": "20mm", "left": "18mm", "right": "18mm"}}
 # No furniture of the site, no link to a file of the machine that printed it, solutions open, no figure cut in two.
 PREPARE = """() => {
@@ -34,11 +35,12 @@ PREPARE = """() => {
 
 
 def contents_of(toc: str):
-    """The book's pages in their order: (file below _build/html, or None for the caption of a part, caption)."""
+    """The pages to print in their order: (file below _build/html, or None for the caption of a part, caption)."""
     entries = []
     for line in toc.splitlines():
         if match := re.match(r"\s*(?:root:|- file:)\s*(\S+)", line):
-            entries.append((f"{match[1]}.html", ""))
+            if match[1] not in REPEATS:
+                entries.append((f"{match[1]}.html", ""))
         elif match := re.match(r"\s*- caption:\s*(.+)", line):
             entries.append((None, match[1]))
     return entries

@@ -10,7 +10,8 @@ object shows itself in a notebook, so pages and notebooks share one front end. T
     {fm-swatch}`kept`
 
 draws the color and the marker that stand for kept pseudo-labels in every figure. And every fold is named by the words
-that are seen on it; myst-nb gives all of them one and the same other name. A number and its percent sign stay on one line.
+that are seen on it; myst-nb gives all of them one and the same other name. The bibliography is a list to those who hear
+it; docutils gives its entries a role that no list may hold. A number and its percent sign stay on one line.
 """
 
 import re
@@ -67,12 +68,13 @@ class Percent(SphinxTransform):
                 text.parent.replace(text, nodes.Text(joined))
 
 
-def name_folds(app, pagename, templatename, context, doctree):
-    context["body"] = context.get("body", "").replace('<summary aria-label="Toggle hidden content">', "<summary>")
+def mend(app, pagename, templatename, context, doctree):
+    body = context.get("body", "").replace('<summary aria-label="Toggle hidden content">', "<summary>")
+    context["body"] = body.replace('role="doc-biblioentry"', 'role="listitem"')
 
 
 def setup(app):
-    app.connect("html-page-context", name_folds)
+    app.connect("html-page-context", mend)
     app.add_transform(Percent)
     app.add_directive("fm-widget", Widget)
     app.add_role("fm-swatch", Swatch())

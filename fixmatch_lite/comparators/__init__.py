@@ -7,6 +7,7 @@ is a `Consistency`), and ``alignable``, whether ``alignment`` means anything to 
 """
 
 import importlib
+import math
 
 METHODS = {
     "pi_model": "consistency:PiModel",
@@ -25,20 +26,20 @@ METHODS = {
 }
 
 _one_of = lambda *names: (f"one of {', '.join(names)}", lambda v: v in names)
-_number = lambda value: isinstance(value, (int, float)) and not isinstance(value, bool)
+is_number = lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 # What the methods' options must be; None is possible where it is the default.
 OPTIONS = {
     **dict.fromkeys(("views", "rounds"), ("a whole number, at least 1", lambda v: isinstance(v, int)
                                           and not isinstance(v, bool) and v >= 1)),
     "mistake": _one_of("leak", "kept_mean", "apart", "frozen"),
-    "ramp": ("a share of the steps, in [0, 1]", lambda v: _number(v) and 0 <= v <= 1),
-    "decay": ("a number in [0, 1]", lambda v: _number(v) and 0 <= v <= 1),
-    "clip": ("a probability above 0", lambda v: _number(v) and 0 < v <= 1),
+    "ramp": ("a share of the steps, in [0, 1]", lambda v: is_number(v) and 0 <= v <= 1),
+    "decay": ("a number in [0, 1]", lambda v: is_number(v) and 0 <= v <= 1),
+    "clip": ("a probability above 0", lambda v: is_number(v) and 0 < v <= 1),
     "tsa": _one_of("none", "linear", "exp", "log"),
     "warm_up": ("True or False", lambda v: isinstance(v, bool)),
-    **dict.fromkeys(("temperature", "alpha", "epsilon"), ("a number above 0", lambda v: _number(v) and v > 0)),
-    **dict.fromkeys(("lambda_1", "lambda_r", "lambda_f", "entropy"), ("a number, at least 0", lambda v: _number(v) and v >= 0)),
+    **dict.fromkeys(("temperature", "alpha", "epsilon"), ("a number above 0", lambda v: is_number(v) and v > 0)),
+    **dict.fromkeys(("lambda_1", "lambda_r", "lambda_f", "entropy"), ("a number, at least 0", lambda v: is_number(v) and v >= 0)),
 }
 
 AUGMENTATIONS = {"ctaugment": "ctaugment:CTAugment", "autoaugment": "autoaugment:AutoAugment",
