@@ -215,7 +215,7 @@ def keep(q, tau, equal=True):
 
 SELF_TRAINING = {
     "boundary": ([3.509], [(3.25, "halfway"), (-3.509, "The sign"), (5, "split(seed=1"), (9.0, "split(seed=1")]),
-    "keep": ([keep], [(1, "without parentheses"), (lambda q: q, "not of the kind"), (lambda *a: keep(*a)[::-1], "boolean"),
+    "keep": ([keep], [(1, "without parentheses"), (lambda q: q, "not of the kind"), (lambda *a: keep(*a)[::-1], "The mask comes first"),
                       (lambda q, tau: (keep(q, tau)[0], q.argmin(axis=1)), "number of the column"),
                       (lambda *a: keep(*a, equal=False), ">="), (lambda q, tau: (keep(q, tau)[0] * 1, keep(q, tau)[1]), "boolean"),
                       (lambda q, tau: (keep(q, tau)[0], 0 * keep(q, tau)[1]), "number of the column"), (lambda q, tau: (q >= tau, q), "one entry"),
@@ -362,7 +362,7 @@ RESULTS = {
     "aligned": ([shares], [(lambda *a: shares(*a, tiny=0), "infinities"), (lambda *a: shares(*a, norm=False), "sum to 1"),
                            (lambda q, m, d: shares(q, d, m), "must become smaller"), (lambda q, m, d: shares(q, m, 1 + 0 * d), "by p_data"),
                            (lambda q, m, d: shares(q * (m > 0), m, d), "lifted most"),
-                           (lambda q, m, d: shares(q * d / (1e-6 + d), m, d), "above the line, too")]),
+                           (lambda q, m, d: shares(q * d / (1e-6 + d), m, d), "p_data too")]),
     "flattery": ([], [(50, "median of the last 20")]),
     "relative": ([8.58], [(0.0858, "In percent"), (2.68, "points of the whole"), (9.39, "UDA's error, not"), (50, "Divide 2.68")]),
     "folds": ([16], [(15, "round up"), (4, "one standard error"), (100, "solve for n")]),
@@ -525,6 +525,106 @@ for chapter, given in {"study_hours": STUDY_HOURS, "self_training": SELF_TRAININ
                        "draws": DRAWS, "successors": SUCCESSORS, "pile": PILE, "own": OWN, "fast": FAST, "contrastive": CONTRASTIVE}.items():
     RIGHT[chapter] = {name: right for name, (right, _) in given.items()}
     TEMPTING[chapter] = {name: tempting for name, (_, tempting) in given.items()}
+
+
+# Right by another way or in another dtype, and mistakes that are easily told the wrong thing: (right ones, tempting ones).
+
+def q_of(logits):
+    e = np.exp(np.asarray(logits, dtype=np.float64))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def gradient_in_numpy(weak, strong, tau):
+    q = q_of(weak)
+    mask = q.max(axis=1) >= tau
+    return (q_of(strong) - np.eye(q.shape[1])[q.argmax(axis=1)]) * mask[:, None] / len(q)
+
+
+def soft_in_float64(weak, strong, tau, target=True):
+    q = weak.detach().double().softmax(1)
+    p = (strong if target else strong.detach()).double().log_softmax(1)
+    return ((q.max(1).values >= tau) * -(q * p).sum(1)).mean()
+
+
+def smoothness_in_torch(x, y):
+    distance = torch.cdist(torch.tensor(x), torch.tensor(x)).fill_diagonal_(torch.inf)
+    y = torch.tensor(y)
+    return (y[distance.argmin(dim=1)] == y).float().mean()
+
+
+def thresholds_in_numpy(sigma, n, tau):
+    sigma = np.array(sigma.tolist())
+    beta = sigma / max(sigma.max(), n - sigma.sum())
+    return tau * beta / (2 - beta)
+
+
+def partners(first, second, diagonal=-torch.inf, shift=True):
+    z = torch.nn.functional.normalize(torch.cat([first, second]), dim=1)
+    partner = torch.arange(len(z)).roll(len(first) if shift else 0)
+    return ((z @ z.T).fill_diagonal_(diagonal).argmax(dim=1) == partner).float().mean()
+
+
+def aligned_within(q, p_model, p_data):
+    corrected = (q * p_data + 1e-6) / (p_model + 1e-6)
+    return corrected / corrected.sum(axis=1, keepdims=True)
+
+
+def s_to_one(q, p, rounds):
+    s = p
+    for _ in range(rounds):
+        s = (q * s / p).mean(axis=0)
+        s = s / s.sum()
+    return s
+
+
+def square_in_numpy(images, row, column, side):
+    out = images.numpy().copy()
+    for image, r, c in zip(out, row.tolist(), column.tolist()):
+        image[:, max(0, r - side // 2):r + side // 2, max(0, c - side // 2):c + side // 2] = 127
+    return out
+
+
+def table(labels, end=""):
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([("path", "class"), *sorted(labels.items())])
+    return text.getvalue().rstrip("\n").split("\n") + ([end] if end is not None else [])
+
+
+def by_hand(labels):
+    quoted = lambda name: f'"{name}"' if "," in name else name
+    return ["path,class", *(f"{path},{quoted(name)}" for path, name in sorted(labels.items()))]
+
+
+for name, (right, tempting) in {
+    "two_knobs.summary": ([lambda a: torch.tensor(a[-20:]).quantile(0.5)], [(lambda a: a[-1], "last evaluation alone")]),
+    "assumptions.smoothness": ([smoothness_in_torch], []),
+    "fixmatch.gradient": ([gradient_in_numpy], []),
+    "fixmatch.soft": ([soft_in_float64], [(lambda *a: soft_in_float64(*a, target=False), "no gradient reaches the strong logits")]),
+    "successors.thresholds": ([thresholds_in_numpy], []),
+    "fast.mean_gradient": ([lambda g, n: np.average(np.stack(g), axis=0, weights=n)], []),
+    "teacher.validation_size": ([900, 901], [(898, "solve for n"), (902, "solve for n")]),
+    "contrastive.found": ([partners], [(lambda a, b: partners(a, b, diagonal=0.0), "may be negative"),
+                                       (lambda a, b: partners(a, b, shift=False), "That of row i is i + n")]),
+    "pile.shares": ([], [(s_to_one, "Not s at the end")]),
+    "pile.auroc": ([], [(lambda *a: auroc(*a, tie=1), "one half")]),
+    "results.aligned": ([], [(aligned_within, "not to the product")]),
+    "augmentation.cutout": ([], [(square_in_numpy, "should be a torch tensor")]),
+    "own.enough": ([], [(380, "89.98%: not enough")]),
+    "own.rows": ([lambda labels: table(labels, end=None)], [(table, "The last line is empty"), (by_hand, "or a quotation mark")]),
+}.items():
+    chapter, exercise = name.split(".")
+    RIGHT[chapter][exercise] = [*RIGHT[chapter][exercise], *right]
+    TEMPTING[chapter][exercise] = [*TEMPTING[chapter][exercise], *tempting]
+
+
+def test_a_function_that_stops_is_told_apart_from_an_answer_of_another_kind(capsys):
+    def stops(q, tau):
+        return q.max(axis=1) >= tou  # noqa: F821
+
+    text = said(capsys, "self_training.keep", stops)
+    assert text == "Not yet. Your function stopped with NameError: name 'tou' is not defined. Call it with a small example of your own."
+    assert "not of the kind" in said(capsys, "self_training.keep", lambda q, tau: None)
+    assert "not of the kind" in said(capsys, "fixmatch.views", lambda: 3)
 
 
 @pytest.mark.parametrize("chapter", sorted(TEMPTING))

@@ -6,6 +6,7 @@ answer and a sentence of help for a wrong one; the text after "Hint:" in its doc
 
 import importlib
 import inspect
+import traceback
 
 from ..errors import FixMatchError
 
@@ -33,8 +34,18 @@ def check(name: str, answer=..., *, hint: bool = False) -> None:
             answer = answer.item()  # a prediction of one is a number
         try:
             trouble = checker(answer)
-        except Exception as error:  # a checker that stumbles over an answer of a wrong kind is a wrong answer
-            trouble = f"The answer is not of the kind that this exercise asks for ({type(error).__name__}: {error})."
+        except Exception as error:
+            told = f"{type(error).__name__}: {error}"
+            if _stopped(answer, error):
+                trouble = f"Your function stopped with {told}. Call it with a small example of your own."
+            else:  # a checker that stumbles over an answer of a wrong kind is a wrong answer
+                trouble = f"The answer is not of the kind that this exercise asks for ({told})."
         print("Right." if trouble is None else f"Not yet. {trouble}")
     if hint:
         print("Hint:", inspect.cleandoc(checker.__doc__ or "").partition("Hint:")[2].strip() or "there is none.")
+
+
+def _stopped(answer, error):
+    """Whether ``error`` came out of the function that is the answer, and not out of the checker that looks at its result."""
+    code = getattr(answer, "__code__", None)
+    return code is not None and any(frame.f_code is code for frame, _ in traceback.walk_tb(error.__traceback__))

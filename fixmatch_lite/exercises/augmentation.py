@@ -82,6 +82,8 @@ def cutout(answer):
         found = answer(images, row, column, side)
         if not torch.equal(images, before):
             return "The result is checked against the input, and the input has changed. Make a new tensor."
+        if not isinstance(found, torch.Tensor):
+            return f"The result should be a torch tensor; yours is of the type {type(found).__name__}."
         if found.shape != images.shape or found.dtype != torch.uint8:
             return f"The result should be uint8 of shape {tuple(images.shape)}; yours is {found.dtype}, {tuple(found.shape)}."
         if not torch.equal(found, truth):

@@ -41,10 +41,11 @@ def found(answer):
     """
     if not callable(answer):
         return "The answer should be the function itself, without parentheses: answer = found."
-    for n, noise, seed in ((6, 0.1, 0), (20, 1.0, 1), (20, 3.0, 2)):
+    for n, noise, seed in ((6, 0.1, 0), (20, 1.0, 1), (20, 3.0, 2), (1, 0.1, 3)):
         generator = torch.Generator().manual_seed(seed)
         first = torch.randn(n, 5, generator=generator) * torch.linspace(0.2, 5, n)[:, None]
         second = first * torch.linspace(4, 0.3, n)[:, None] + noise * torch.randn(n, 5, generator=generator)
+        second = -second if n == 1 else second  # one picture: the partner is all there is, however unlike
         result, z = float(answer(first.clone(), second.clone())), torch.cat([first, second])
         unit = z / z.norm(dim=1, keepdim=True)
         share = lambda similar, views: (similar.argmax(dim=1) == torch.arange(2 * n).roll(n))[:views].float().mean().item()
@@ -53,7 +54,8 @@ def found(answer):
         if abs(result - truth) < 1e-4:
             continue
         if result == 0:
-            return "Every view is most similar to itself: that answer must be forbidden."
+            return ("None is found. Is every view most similar to itself? That answer must be forbidden, with minus infinity, "
+                    "since a cosine may be negative. Or is it the partner's row? That of row i is i + n, and of row i + n it is i.")
         if abs(result - share(z @ z.T - forbidden, 2 * n)) < 1e-4:
             return "Long rows win there. The cosine divides by the lengths first."
         if abs(result - share(unit @ unit.T - forbidden, n)) < 1e-4:

@@ -91,7 +91,7 @@ def mean_gradient(answer):
     for counts in ((4, 4), (6, 2), (1, 2, 5)):
         gradients = [torch.randn(3, 2, generator=generator) for _ in counts]
         truth = torch.stack([n * g for n, g in zip(counts, gradients)]).sum(dim=0) / sum(counts)
-        found = torch.as_tensor(answer([g.clone() for g in gradients], list(counts)))
+        found = torch.as_tensor(answer([g.clone() for g in gradients], list(counts))).to(truth.dtype)
         if found.shape == truth.shape and torch.allclose(found, truth, atol=1e-5):
             continue
         if found.shape == truth.shape and torch.allclose(found, torch.stack(gradients).mean(dim=0), atol=1e-5):

@@ -127,18 +127,21 @@ def soft(answer):
     truth = (mask * each).mean()
     if not isinstance(value, torch.Tensor) or value.numel() != 1:
         return "The function should return one number, as a tensor that carries the gradient."
+    value = value.to(truth.dtype)  # float64 is no mistake
     if torch.isclose(value, (mask * each).sum() / mask.sum(), rtol=1e-4):
         return "That is the mean over the kept pictures; divide by all of them."
     if torch.isclose(value, fixmatch_loss(strong, q.argmax(1), weak, strong, tau=tau).unsupervised, rtol=1e-4):
         return "That is the hard label. Let every class count as much as q says, not only the largest."
     if not torch.isclose(value, truth, rtol=1e-4):
         return "The value differs. Compare with -(q * log p).sum(1), masked, then the mean over all pictures."
+    if not value.requires_grad:
+        return "The value is right, but no gradient reaches the strong logits: only q is a target."
     slopes = torch.autograd.grad(value, (weak, strong), allow_unused=True)
     if slopes[0] is not None and not slopes[0].abs().max() <= 1e-7:
         return "The value is right, but a gradient flows through q: the net could lower the loss by moving its target."
     if slopes[1] is None or not torch.allclose(slopes[1], torch.autograd.grad(truth, strong)[0], atol=1e-6):
         return "The value is right, but its gradient on the strong logits is not: do not detach those."
-    sure = answer(*_exactly_sure(), 1.0)
+    sure = answer(*_exactly_sure(), 1.0).to(truth.dtype)
     if not torch.isfinite(sure):
         return "Not a number where q or p is exactly 0 or 1: take log_softmax, which never gives the logarithm of 0."
     return None if torch.isclose(sure, torch.tensor(2.0).log()) else EXACTLY
@@ -158,13 +161,13 @@ def gradient(answer):
     loss = fixmatch_loss(strong, weak.argmax(1), weak, strong, tau=0.8)
     truth, = torch.autograd.grad(loss.unsupervised, strong)
     with torch.no_grad():
-        value = torch.as_tensor(answer(weak, strong.detach(), 0.8))
+        value = torch.as_tensor(answer(weak, strong.detach(), 0.8)).to(truth.dtype)
     if value.shape != truth.shape:
         return f"The slope has one number a logit, shape {tuple(truth.shape)}; yours has {tuple(value.shape)}."
     same = lambda scale: torch.allclose(value, truth * scale, atol=1e-5)
     if same(1):
         weak, strong = _exactly_sure()
-        slope = torch.as_tensor(answer(weak, strong, 1.0))
+        slope = torch.as_tensor(answer(weak, strong, 1.0)).to(truth.dtype)
         return None if torch.allclose(slope, torch.tensor([[-0.5, 0.5, 0.0]]), atol=1e-5) else EXACTLY
     if same(-1):
         return "The sign is turned round: a slope points uphill."

@@ -62,7 +62,7 @@ def enough(answer):
     n = float(answer)
     if 1 <= n < 1e6:
         side = "enough, but not the smallest multiple of 50" if _wilson(0.93 * n, n)[0] >= 0.9 else "not enough"
-        return f"With {n:.0f} pictures the lower limit is {_wilson(0.93 * n, n)[0]:.1%}: {side}."
+        return f"With {n:.0f} pictures the lower limit is {_wilson(0.93 * n, n)[0]:.2%}: {side}."
     return "Count upward in steps of 50 until the lower limit reaches 0.9."
 
 
@@ -80,12 +80,14 @@ def rows(answer):
         found = [str(line).rstrip("\r\n") for line in answer(dict(labels))]
         if found[:1] != ["path,class"]:
             return "The first line should be path,class."
+        if found and not found[-1]:
+            return "The last line is empty. A text that ends with a line break has nothing after it: splitlines, not split."
         if len(found) != 1 + len(labels):
             return f"There should be a line for each of the {len(labels)} files, and one above them."
         if sorted(found) == sorted(text.getvalue().splitlines()) and found != text.getvalue().splitlines():
             return "The lines are right; order them by the file's name."
         if found != text.getvalue().splitlines():
-            return "A line is not right. A class name with a comma in it needs quotes: let csv write it."
+            return "A line is not right. A class name with a comma or a quotation mark in it needs quotes: let csv write it."
     return None
 
 

@@ -68,11 +68,12 @@ def balanced(answer):
     return None
 
 
-def _shares(q, p, rounds):
+def _shares(q, p, rounds, rows=True):
     s = p.copy()
     for _ in range(rounds):
         corrected = q * s / p
-        s = (corrected / corrected.sum(axis=1, keepdims=True)).mean(axis=0)
+        s = (corrected / corrected.sum(axis=1, keepdims=True) if rows else corrected).mean(axis=0)
+        s = s / s.sum()
     return s
 
 
@@ -84,7 +85,7 @@ def shares(answer):
     if not callable(answer):
         return "The answer should be the function itself, without parentheses: answer = shares."
     random = np.random.default_rng(0)
-    for classes, rounds in ((3, 1), (3, 50), (6, 50)):
+    for classes, rounds in ((3, 1), (3, 3), (3, 50), (6, 50)):
         q, p = random.dirichlet(np.full(classes, 0.3), size=200).clip(1e-6), random.dirichlet(np.full(classes, 9.0))
         q /= q.sum(axis=1, keepdims=True)
         truth, found = _shares(q, p, rounds), np.asarray(answer(q.copy(), p.copy(), rounds), dtype=float)
@@ -96,6 +97,8 @@ def shares(answer):
             return "That is the mean answer as it is. Correct the answers by s / p first."
         if np.allclose(found, _shares(q, np.full(classes, 1 / classes), rounds), atol=1e-6):
             return "Divide by p, the shares of the training, and not by equal ones."
+        if np.allclose(found, _shares(q, p, rounds, rows=False), atol=1e-6):
+            return "Each corrected row must sum to one before you take the mean: it is one picture's probabilities. Not s at the end."
         if not np.isclose(found.sum(), 1, atol=1e-6):
             return "The shares should sum to one: bring each corrected row to the sum one before you take the mean."
         if rounds == 1:
@@ -126,7 +129,8 @@ def auroc(answer):
             continue
         if _near(found, 1 - truth, 1e-6):
             return "The other way around: count the pairs in which the stranger has the higher score."
-        if ties and _near(found, np.mean(score[foreign][:, None] > score[~foreign]), 1e-6):
+        pairs = score[foreign][:, None] - score[~foreign]
+        if ties and (_near(found, np.mean(pairs > 0), 1e-6) or _near(found, np.mean(pairs >= 0), 1e-6)):
             return "Equal scores count one half."
         return f"It should be {truth:.3f}, and yours is {float(found):.3f}. Compare every stranger with every picture from home."
     return None

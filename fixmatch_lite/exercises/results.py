@@ -64,17 +64,20 @@ def aligned(answer):
             if found.shape != q.shape:
                 return f"The result should have shape {q.shape}, and yours has {found.shape}."
             if not np.isfinite(found).all():
-                return "A class that the model never uses gives infinities: add 1e-6 above and below the line."
+                return "A class that the model never uses gives infinities: add 1e-6 to both shares."
             if not np.allclose(found.sum(axis=1), 1):
                 return "Each row should sum to 1: divide by its sum at the end."
+            within = (q * p_data + 1e-6) / (model + 1e-6)
+            if not np.allclose(found, truth, atol=1e-5) and np.allclose(found, within / within.sum(axis=1, keepdims=True), atol=1e-7):
+                return "Add 1e-6 to the two shares, p_data and p_model, and not to the product with q."
             if not np.allclose(found, truth, atol=1e-5) and model[0] == 0:
-                return "A class that the model never uses is lifted most of all: add 1e-6 above and below the line."
+                return "A class that the model never uses is lifted most of all: add 1e-6 to both shares."
             if not np.allclose(found, truth, atol=1e-5):
                 return ("Some rows are not right: " + ("what the model uses too often must become smaller." if even else
                         "the classes need not be equally frequent, so multiply by p_data."))
     q, half = np.full((1, 3), 1 / 3), np.array([0.0, 0.5, 0.5])
     if not np.allclose(answer(q, half.copy(), half), q, atol=1e-5):
-        return "A class that neither model nor labels know keeps its answer: add 1e-6 above the line, too."
+        return "A class that neither model nor labels know keeps its answer: add 1e-6 to both shares, p_data too."
     return None
 
 

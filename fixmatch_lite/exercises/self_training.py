@@ -56,6 +56,8 @@ def keep(answer):
         if mask.shape != (40,) or pseudo_label.shape != (40,):
             return (f"Both arrays should have one entry an example; yours have shapes {mask.shape} and "
                     f"{pseudo_label.shape}.")
+        if pseudo_label.dtype == bool:
+            return "The mask comes first, then the class."
         if mask.dtype != bool:
             return "The mask should be boolean: the result of a comparison."
         truth = q.max(axis=1) >= tau

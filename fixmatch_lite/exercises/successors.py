@@ -36,7 +36,7 @@ def thresholds(answer):
     for sigma, n, tau in (([0, 0, 0], 100, 0.95), ([10, 5, 0], 1000, 0.95), ([400, 300, 250], 1000, 0.9), ([500, 500], 1000, 0.95)):
         sigma = torch.tensor(sigma, dtype=torch.float32)
         beta = sigma / max(sigma.max(), n - sigma.sum())
-        truth, found = tau * beta / (2 - beta), torch.as_tensor(answer(sigma.clone(), n, tau))
+        truth, found = tau * beta / (2 - beta), torch.as_tensor(answer(sigma.clone(), n, tau)).to(sigma.dtype)
         if found.shape != truth.shape:
             return f"There should be one threshold a class, {len(sigma)} in all."
         if not torch.isfinite(found).all():

@@ -93,7 +93,7 @@ def validation_size(answer):
     Hint: solve sqrt(0.9 * 0.1 / n) = 0.01 for n.
     """
     truth = 0.9 * 0.1 / 0.01**2
-    if _near(answer, truth, 0.5):
+    if -0.5 <= float(answer) - truth <= 1:  # rounded up, the quotient gives one more: a float is not exact
         return None
     if _near(answer, 0.09 / 0.01, 0.5):
         return "The standard deviation of one point is 0.01, and it is squared."

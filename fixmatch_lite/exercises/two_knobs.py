@@ -37,17 +37,19 @@ def summary(answer):
     """
     if not callable(answer):
         return "The answer should be the function itself, without parentheses: answer = summary."
-    draw = random.Random(0)
+    draw = random.Random(1)
     for length in (50, 20, 7):
         values = [draw.random() for _ in range(length)]
         given, tail = float(answer(list(values))), values[-20:]
-        if _near(given, statistics.median(tail), 1e-9):
+        if _near(given, statistics.median(tail), 1e-6):  # float32 will do
             continue
-        if _near(given, max(values), 1e-9) or _near(given, max(tail), 1e-9):
+        if _near(given, values[-1], 1e-6):
+            return "That is the last evaluation alone. Take the median of the last 20."
+        if _near(given, max(values), 1e-6) or _near(given, max(tail), 1e-6):
             return "That is the best evaluation. It was picked by looking at the test set; take the median."
-        if _near(given, statistics.fmean(tail), 1e-9):
+        if _near(given, statistics.fmean(tail), 1e-6):
             return "That is the mean. One bad evaluation pulls a mean down and leaves a median where it is."
-        if _near(given, statistics.median(values), 1e-9):
+        if _near(given, statistics.median(values), 1e-6):
             return "That is the median of all evaluations; take the last 20 only."
         return f"Wrong for a list of {length} numbers; take the median of the last 20, or of all if there are fewer."
     return None
