@@ -213,6 +213,13 @@ def test_every_worked_solution_is_right(page):
     assert not [text for text in said if text.startswith("Not yet")]
 
 
+@pytest.mark.parametrize("page", WRITTEN, ids=name)
+def test_lists_and_tables_say_what_they_are(page):
+    for item in soup(page).select("[role=list] > *"):
+        assert item.get("role") == "listitem" or item.name in ("script", "template"), str(item)[:120]
+    assert not [th for th in soup(page).select("article th") if not th.get_text(strip=True)]
+
+
 def test_every_figure_stands_on_the_page_of_figures():
     page = soup(HTML / "book" / "figures.html")
     there = {(link["href"], link.get_text()) for link in page.select(".fm-plate strong a")}

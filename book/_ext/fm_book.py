@@ -11,7 +11,8 @@ object shows itself in a notebook, so pages and notebooks share one front end. T
 
 draws the color and the marker that stand for kept pseudo-labels in every figure. And every fold is named by the words
 that are seen on it; myst-nb gives all of them one and the same other name. The bibliography is a list to those who hear
-it; docutils gives its entries a role that no list may hold. A number and its percent sign stay on one line.
+it; docutils gives its entries a role that no list may hold. An empty corner of a table heads nothing. A number and its
+percent sign stay on one line.
 """
 
 import re
@@ -70,7 +71,8 @@ class Percent(SphinxTransform):
 
 def mend(app, pagename, templatename, context, doctree):
     body = context.get("body", "").replace('<summary aria-label="Toggle hidden content">', "<summary>")
-    context["body"] = body.replace('role="doc-biblioentry"', 'role="listitem"')
+    body = body.replace('role="doc-biblioentry"', 'role="listitem"')
+    context["body"] = re.sub(r"<th[^>]*>(<p></p>)?</th>", "<td></td>", body)
 
 
 def setup(app):
