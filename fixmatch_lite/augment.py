@@ -174,7 +174,7 @@ class RandAugment:
         self.num_ops = self.preset.num_ops if num_ops is None else num_ops
         self.probability = self.preset.probability if probability is None else probability
         self.fill = self.preset.fill if fill is None else fill
-        self.operations = check_operations(operations or self.preset.operations, self.preset.possible)
+        self.operations = check_operations(self.preset.operations if operations is None else operations, self.preset.possible)
         check_number("num_ops", self.num_ops, 0, math.inf, whole=True)
         check_number("probability", self.probability, 0, 1)
         check_number("fill", self.fill, 0, 255, ", a gray level", whole=True)

@@ -13,6 +13,8 @@ FORMAT = 2  # of a checkpoint; another number means another set of tensors
 def save_checkpoint(training, path):
     """Write the state of a `Training` whole or not at all. Every process has to call it; process 0 writes."""
     views = distributed.gathered(training.generators["augment"].get_state().to(training.device)[None])
+    # parts of one's own may draw from torch's global generator, as dropout does
+    draws = distributed.gathered(torch.get_rng_state().to(training.device)[None]) if training.own else None
     if distributed.rank() > 0:
         return
     tensors = {}
@@ -25,10 +27,12 @@ def save_checkpoint(training, path):
     for room, module in (("method", training.method), ("strong", training.batches.strong)):
         tensors |= {f"{room}.{k}": v for k, v in module.state_dict().items()}
     tensors |= {f"batches.{k}": v for k, v in training.batches.state().items()} | {"views": views}
+    if draws is not None:
+        tensors["draws"] = draws
     state = {
         "format": FORMAT, "version": __version__, "step": training.step, "seconds": training.seconds,
         "recipe": training.recipe.as_dict(), "labeled_hash": training.data.labeled_hash, "own": training.began_with,
-        "scaler": training.scaler.state_dict(), "metrics": training.last_metrics,
+        "scaler": training.scaler.state_dict(), "metrics": training.last_metrics, **_of_the_data(training.data),
     }
     write_tensors(path, tensors, state)
 
@@ -75,6 +79,8 @@ def load_checkpoint(training, path):
             training.optimizer.state[parameter]["momentum_buffer"] = buffer.copy_(momentum[str(k)])
     training.batches.load_state(room("batches"))
     training.generators["augment"].set_state(views[distributed.rank()].clone())
+    if training.own and "draws" in tensors:
+        torch.set_rng_state(tensors["draws"][distributed.rank()].clone())
     if training.scaler.is_enabled():
         training.scaler.load_state_dict(state["scaler"])
     training.step, training.seconds, training.last_metrics = state["step"], state["seconds"], state["metrics"]
@@ -120,6 +126,17 @@ def check_belongs(what, written, recipe, data, own):
         raise FixMatchError(f"{what} was trained on another labeled set ({written['labeled_hash']} there, "
                             f"{data.labeled_hash} here); give the same label seed or file of indices, and of your own "
                             "pictures the same files, labels and image size.")
+    told = {"test_hash": "test pictures", "unlabeled_hash": "unlabeled pictures", "class_names": "names of the classes",
+            "flip": "answer to whether a mirrored picture keeps its class"}
+    for name, here in _of_the_data(data).items():  # an older version has not written them all
+        if name in written and _plain(written[name]) != here:
+            raise FixMatchError(f"{what} was trained with other {told[name]} than these: give those it was begun with, or start a new "
+                                "run in another folder.")
+
+
+def _of_the_data(data):
+    """What else of the data a run must go on with, in words and values."""
+    return {"test_hash": data.test_hash, "unlabeled_hash": data.unlabeled_hash, "class_names": list(data.class_names), "flip": data.flip}
 
 
 def read_checkpoint(path):

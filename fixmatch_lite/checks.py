@@ -69,6 +69,12 @@ def check_parts(net, method, strong):
              "operations and a cutout, for instance batches.Strong(fm.RandAugment(), fm.Cutout(0.5))")):
         if part is not None and not (isinstance(part, nn.Module) and all(hasattr(part, a) for a in asked)):
             raise FixMatchError(f"{name} must be {wanted}; this is of the type {type(part).__name__}.")
+        strange = [k for k, v in part.state_dict().items() if not isinstance(v, torch.Tensor)] if part is not None else []
+        if strange:
+            raise FixMatchError(f"A checkpoint holds tensors alone, and {name} has {strange[0]} in its state; put it into a buffer.")
+    if method is not None and not (isinstance(method.views, (tuple, list)) and all(view in ("weak", "strong") for view in method.views)):
+        raise FixMatchError(f"A method's views must be a tuple of 'weak' and 'strong', one for each view of an unlabeled image; these are "
+                            f"{method.views!r}.")
 
 
 def check_logits(logits, count, classes):

@@ -6,6 +6,7 @@ Taught in: chapters 5 and 10.
 import torch
 
 from .augment import to_float
+from .metrics import at_once, judging
 
 BINS = 100     # of equal width: 0.95 and 0.99 are borders
 MOMENTS = 10   # a run
@@ -31,18 +32,17 @@ def histogram(training):
         return None
     known = (data.u_true >= 0).nonzero().squeeze(1).cpu()
     chosen = known[torch.randperm(len(known), generator=torch.Generator().manual_seed(0))[:AT_MOST]]
-    was_training, counts = model.training, torch.zeros(2, BINS + data.num_classes)
-    model.eval()
-    for ids in chosen.to(data.u.device).split(1024):
-        with torch.autocast(training.device.type, dtype=training.dtype, enabled=training.dtype is not None):
-            logits = model(to_float(data.u[ids]))
-        confidence, classes = logits.float().softmax(-1).max(-1)
-        bins = (confidence * BINS).long().clamp(max=BINS - 1)
-        right = (classes == data.u_true[ids]).long()
-        where = torch.stack([bins, BINS + classes])
-        flat = (right * counts.shape[1] + where).flatten().cpu()
-        counts += torch.bincount(flat, minlength=counts.numel()).view_as(counts)
-    model.train(was_training)
+    counts = torch.zeros(2, BINS + data.num_classes)
+    with judging(model):
+        for ids in chosen.to(data.u.device).split(at_once(data.u)):
+            with torch.autocast(training.device.type, dtype=training.dtype, enabled=training.dtype is not None):
+                logits = model(to_float(data.u[ids]))
+            confidence, classes = logits.float().softmax(-1).max(-1)
+            bins = (confidence * BINS).long().clamp(max=BINS - 1)
+            right = (classes == data.u_true[ids]).long()
+            where = torch.stack([bins, BINS + classes])
+            flat = (right * counts.shape[1] + where).flatten().cpu()
+            counts += torch.bincount(flat, minlength=counts.numel()).view_as(counts)
     wrong, right = counts.long()
     return {"step": training.step, "right": right[:BINS].tolist(), "wrong": wrong[:BINS].tolist(),
             "predicted": (right + wrong)[BINS:].tolist(), "predicted_right": right[BINS:].tolist()}

@@ -4,6 +4,7 @@ Source of the protocol: Sohn et al. 2020, section 4; Oliver et al. 2018. Taught 
 """
 
 import difflib
+import importlib
 import json
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -42,6 +43,9 @@ class SemiSupervisedData:
     drawn: tuple | None = None  # seed and split that drew the labeled set; None where it was named, or is everything
 
     def __post_init__(self):
+        for name in ("class_names", "labeled_indices"):  # plain values, which JSON can hold
+            value = getattr(self, name)
+            object.__setattr__(self, name, tuple(value.tolist() if hasattr(value, "tolist") else value))
         check_data(self)
 
     def __repr__(self):
@@ -62,10 +66,15 @@ class SemiSupervisedData:
         indices, and of your own pictures' pixels and classes, too, since the same numbers may stand for others tomorrow."""
         return labeled_hash(self.labeled_indices, (self.y, self.x) if self._own else ())
 
-    @property
+    @cached_property
     def test_hash(self):
         """The same of the test part's pixels and classes; None where they are not your own."""
         return labeled_hash((), (self.y_test, self.x_test)) if self._own else None
+
+    @cached_property
+    def unlabeled_hash(self):
+        """The same of the pixels of the unlabeled images."""
+        return labeled_hash((), (self.u,)) if self._own else None
 
     @property
     def _own(self):
@@ -75,7 +84,8 @@ class SemiSupervisedData:
         """The same data with its tensors on ``device``."""
         moved = {k: v.to(device) for k, v in vars(self).items() if hasattr(v, "to") and k != "x"}
         # Where all training images are labeled, x is the beginning of u: there as here.
-        is_view = isinstance(self.u, torch.Tensor) and self.x.data_ptr() == self.u.data_ptr()
+        place = lambda images: (images.data_ptr(), images.stride())
+        is_view = isinstance(self.u, torch.Tensor) and place(self.x) == place(self.u)
         return replace(self, x=moved["u"][:len(self.x)] if is_view else self.x.to(device), **moved)
 
     def save_labeled(self, path):
@@ -141,16 +151,9 @@ def _cifar(source):
     return load
 
 
-def _cifar_jpeg(root):
-    from .cifar_jpeg import load_cifar_jpeg
-
-    return Loaded(*load_cifar_jpeg(root))
-
-
-def _svhn(root):
-    from .svhn import load_svhn
-
-    return Loaded(*load_svhn(root))
+def _of(module):
+    """The loader of a module of the same name, which is imported when the data are asked for."""
+    return lambda root: Loaded(*getattr(importlib.import_module(f".{module}", __package__), f"load_{module}")(root))
 
 
 def _stl10(root):
@@ -230,8 +233,8 @@ def load_data(name, labels="recipe", seed=0, root=None, *, labeled=None, split=N
     if labeled is None and labels is not None:
         check_seed(name, labels, seed)
     loaders = {"digits": _digits, "digits-unequal": _digits_unequal, "digits-home": _digits_of_five(False),
-               "digits-foreign": _digits_of_five(True), "cifar10": _cifar("CIFAR10"), "cifar10-jpeg": _cifar_jpeg,
-               "cifar100": _cifar("CIFAR100"), "svhn": _svhn, "stl10": _stl10}
+               "digits-foreign": _digits_of_five(True), "cifar10": _cifar("CIFAR10"), "cifar10-jpeg": _of("cifar_jpeg"),
+               "cifar100": _cifar("CIFAR100"), "svhn": _of("svhn"), "stl10": _stl10}
     if name in loaders:
         found = loaders[name](root)
     else:

@@ -31,8 +31,12 @@ def start(device=None):
         device: "cuda" or "cpu"; None takes CUDA where there is a GPU for every process on this machine.
 
     Returns:
-        The name of this process's device.
+        The name of this process's device. A process that torchrun has not started is alone, and gets what `fit` would take.
     """
+    if not started_by_torchrun():
+        from .devices import choose_device
+
+        return str(choose_device(device))
     local, here = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
     if device is None:
         device = "cuda" if torch.cuda.is_available() and torch.cuda.device_count() >= here else "cpu"
@@ -157,10 +161,13 @@ class SyncBatchNorm(nn.BatchNorm2d):
         if self.track_running_stats:
             with torch.no_grad():
                 self.num_batches_tracked.add_(1)
-                self.running_mean.lerp_(mean, self.momentum)
-                self.running_var.lerp_(variance * count / (count - 1), self.momentum)
-        scale = (variance + self.eps).rsqrt() * self.weight
-        return (centered * scale.view(per_channel) + self.bias.view(per_channel)).to(x.dtype)
+                share = 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
+                self.running_mean.lerp_(mean, share)
+                self.running_var.lerp_(variance * count / (count - 1), share)
+        normal = centered * (variance + self.eps).rsqrt().view(per_channel)
+        if self.affine:
+            normal = normal * self.weight.view(per_channel) + self.bias.view(per_channel)
+        return normal.to(x.dtype)
 
 
 def same(module):
@@ -174,7 +181,11 @@ def same(module):
 
 
 def synchronized(model, device):
-    """``model`` with batch norm over all processes; itself where there is one."""
+    """``model`` with batch norm over all processes; itself where there is one.
+
+    Raises:
+        FixMatchError: on the CPU, batch norm of another class than torch's `torch.nn.BatchNorm2d`.
+    """
     if world_size() == 1:
         return model
     if device.type == "cuda":
@@ -182,6 +193,9 @@ def synchronized(model, device):
     for module in model.modules():
         if type(module) is nn.BatchNorm2d:
             module.__class__ = SyncBatchNorm  # the same parameters and buffers, another forward
+        elif isinstance(module, nn.modules.batchnorm._BatchNorm) and not isinstance(module, SyncBatchNorm):
+            raise FixMatchError(f"In several processes on the CPU a net's batch norm must be nn.BatchNorm2d, whose statistics are then "
+                                f"those of all of them; this one has {type(module).__name__}. Train it in one process, or on GPUs.")
     return model
 
 

@@ -4,6 +4,7 @@ a CSV file that names the labeled ones."""
 from __future__ import annotations
 
 import difflib
+import functools
 import logging
 import os
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from PIL import features
 
 from .errors import FixMatchError
+from .labels_file import one_form, read_labels
 from .pictures import read_all
 
 log = logging.getLogger("fixmatch_lite")
@@ -90,8 +92,6 @@ def _sorted_in_folders(root, ignored):
 
 def _named(root, labels_from, ignored):
     """What `_sorted_in_folders` finds, where a CSV file names the labeled pictures."""
-    from .labels_file import read_labels
-
     train, test = read_labels(labels_from, root)
     names = tuple(sorted(set(train.values())))
     _at_least_two(root, names)
@@ -112,9 +112,11 @@ def _named(root, labels_from, ignored):
     for name in sorted(set(names) - set(test.values())):
         near = difflib.get_close_matches(name, set(test.values()), n=1)
         log.warning("no test picture is called %s; %s", name, f"is {near[0]} meant?" if near else "its accuracy stays unknown")
-    held_out = root / "test"
+    held_out, folder_of = os.path.realpath(root / "test"), functools.cache(os.path.realpath)
+    place = lambda path: (folder_of(path.parent), path.name)  # one picture has several paths where folders are linked
+    named, inside = {place(path) for path in (*train, *test)}, os.path.join(held_out, "")
     others = [path for path in images_under(root, ignored)
-              if path not in train and path not in test and held_out not in path.parents]
+              if place(path) not in named and not os.path.join(place(path)[0], "").startswith(inside)]
     parts = [(list(part), [names.index(name) for name in part.values()]) for part in (train, test)]
     return parts[0], others, parts[1], names
 
@@ -127,10 +129,13 @@ def class_folders(root: Path, part: str, ignored: list):
         hint = f"; if {other}/ is meant, rename it to {part}/" if other else ""
         raise FixMatchError(f"{root} has no folder {part}/: {SHAPE}{hint}.")
     entries = sorted(e for e in folder.iterdir() if not e.name.startswith("."))
-    classes = [e for e in entries if e.is_dir()]
+    classes = sorted((e for e in entries if e.is_dir()), key=lambda e: one_form(e.name))
     ignored += [e for e in entries if not e.is_dir()]
     if not classes:
         raise FixMatchError(f"{folder} has no class folders: {SHAPE}.")
+    names = tuple(one_form(c.name) for c in classes)
+    if twice := next((name for name, following in zip(names, names[1:]) if name == following), None):
+        raise FixMatchError(f"{folder} has two folders {twice}, written in two ways of Unicode: put their pictures into one.")
     paths, targets = [], []
     for number, class_folder in enumerate(classes):
         found = images_under(class_folder, ignored)
@@ -140,7 +145,7 @@ def class_folders(root: Path, part: str, ignored: list):
             raise FixMatchError(f"The class folder {class_folder} holds no images: {told}.")
         paths += found
         targets += [number] * len(found)
-    return paths, targets, tuple(c.name for c in classes)
+    return paths, targets, names
 
 
 def images_under(folder: Path, ignored: list) -> list[Path]:

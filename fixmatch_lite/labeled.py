@@ -25,7 +25,7 @@ def check_seed(name, labels, seed):
         FixMatchError: the seed is below 0 or too large, or the data set has its own folds of that many labels and none
             of that number.
     """
-    in_a_fold, folds = FOLDS.get(name, (-1, 0))
+    in_a_fold, folds = FOLDS.get(name, (None, 0))
     last, told = 2**32 - 1, ""
     if labels == in_a_fold:
         last, told = folds - 1, f": with {labels:,} labels of {name} it is the number of one of the data set's own folds"

@@ -11,6 +11,11 @@ from .files import write_atomically
 PATH, CLASS, SPLIT = ("path", "file", "filename"), ("class", "label"), ("split",)
 
 
+def one_form(name):
+    """The name of a class in one form of Unicode: a Mac's disk and a spreadsheet write ü in two characters or in one."""
+    return unicodedata.normalize("NFC", name)
+
+
 def read_labels(csv_file, root):
     """The labeled pictures that a CSV file names.
 
@@ -47,7 +52,9 @@ def read_labels(csv_file, root):
             continue
         where = f"Line {reader.line_num} of {csv_file}"
         cells = [row[k].strip() if k is not None and k < len(row) else "" for k in (path_at, class_at, split_at)]
-        path, kind, split = Path(root) / cells[0], cells[1], cells[2].lower() or "train"
+        path, kind, split = Path(root) / cells[0], one_form(cells[1]), cells[2].lower() or "train"
+        if cells[0] and not path.is_file() and (Path(root) / row[path_at]).is_file():  # a space belongs to the name
+            cells[0], path = row[path_at], Path(root) / row[path_at]
         if not cells[0] or not kind:
             raise FixMatchError(f"{where} has no {'class' if cells[0] else 'path'}: fill it in, or take the line out.")
         if split not in parts:

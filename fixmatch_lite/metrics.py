@@ -3,6 +3,7 @@
 Taught in: chapters 9 and 17.
 """
 
+import contextlib
 import math
 from dataclasses import asdict, dataclass
 
@@ -36,19 +37,35 @@ class Metrics:
         return asdict(self)
 
 
-@torch.no_grad()
-def evaluate(model, images, targets, *, dtype=None, batch_size=1024):
-    """Accuracy of ``model`` on uint8 images (a tensor, or `streaming.Pictures`), in evaluation mode; the model's mode
-    is put back afterward. Several processes share the work."""
+def at_once(images, most=1024):
+    """How many of some images, or of a shape that ends with height and width, a net judges at once: ``most`` of 32 x 32 pixels,
+    and fewer of larger ones, so that they take no more memory."""
+    *_, height, width = getattr(images, "shape", images)
+    return min(most, max(1, most * 32 * 32 // (height * width)))
+
+
+@contextlib.contextmanager
+def judging(model):
+    """In this context the model is in evaluation mode; afterward, however it ends, in the mode that it was in."""
     was_training = model.training
     model.eval()
-    right = torch.zeros((), device=images.device)
+    try:
+        yield
+    finally:
+        model.train(was_training)
+
+
+@torch.no_grad()
+def evaluate(model, images, targets, *, dtype=None, batch_size=None):
+    """Accuracy of ``model`` on uint8 images (a tensor, or `streaming.Pictures`), in evaluation mode; the model's mode
+    is put back afterward. ``batch_size``: how many at once; None takes `at_once`. Several processes share the work."""
+    right, batch_size = torch.zeros((), device=images.device), batch_size or at_once(images)
     parts = list(zip(images.split(batch_size), targets.split(batch_size)))
-    for part, truth in distributed.share(parts):
-        part = part if isinstance(part, torch.Tensor) else part.decoded()
-        with torch.autocast(images.device.type, dtype=dtype, enabled=dtype is not None):
-            right += (model(to_float(part)).argmax(1) == truth).sum()
-    model.train(was_training)
+    with judging(model):
+        for part, truth in distributed.share(parts):
+            part = part if isinstance(part, torch.Tensor) else part.decoded()
+            with torch.autocast(images.device.type, dtype=dtype, enabled=dtype is not None):
+                right += (model(to_float(part)).argmax(1) == truth).sum()
     return round(distributed.mean_(right).item() * distributed.world_size()) / len(targets)
 
 

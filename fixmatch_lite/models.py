@@ -202,16 +202,21 @@ class MovingAverage(AveragedModel):
                                 "16 bits with torch.autocast.")
         super().__init__(model)
         self.decay = decay
-        for mine, its in zip(self.module.modules(), model.modules()):
-            mine._buffers.update(its._buffers)
+        self._shared = [(mine._buffers, its._buffers) for mine, its in zip(self.module.modules(), model.modules()) if its._buffers]
+        self._share()
         self.requires_grad_(False)
         self.eval()  # in training mode, predicting with it would move the statistics that the other net trains with
+
+    def _share(self):
+        for mine, its in self._shared:
+            mine.update(its)
 
     @torch.no_grad()
     def update_parameters(self, model):
         """average += (1 - decay) * (weights - average): torch's arithmetic, without its look at a counter, for which
         the host would wait."""
         torch._foreach_lerp_(list(self.module.parameters()), list(model.parameters()), 1 - self.decay)
+        self._share()  # a net of one's own may have put a new tensor in the place of a buffer
 
 
 @contextlib.contextmanager

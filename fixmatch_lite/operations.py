@@ -20,7 +20,9 @@ MORE = tuple(sorted({*TABLES, *MOVES, *BLENDS} - {*OPERATIONS}))  # that other p
 
 
 def check_operations(names, possible=OPERATIONS + MORE):
-    """The names of operations as a tuple. Raises FixMatchError where one is none of those that are ``possible``."""
+    """The names of operations as a tuple. Raises FixMatchError where there are none, or one is none of those that are ``possible``."""
+    if not len(names):
+        raise FixMatchError(f"Without an operation nothing can be drawn: name some of {', '.join(possible)}.")
     for name in names:
         if name not in possible:
             raise FixMatchError(f"There is no operation {name!r} here; use one of {', '.join(possible)}.")

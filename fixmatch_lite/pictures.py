@@ -8,6 +8,7 @@ brought to them.
 from __future__ import annotations
 
 import logging
+import numbers
 import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -62,9 +63,7 @@ def read_all(paths, image_size, spare=range(0)) -> tuple[torch.Tensor, int]:
         (height, width), count = max(sizes.items(), key=lambda item: (item[1], item[0][0] * item[0][1], item[0]))
         why = "as all are" if len(sizes) == 1 else f"as {count:,} of them are; the rest are resized and cropped"
     else:
-        height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
-        if min(height, width) < 1:
-            raise FixMatchError(f"An image size of {image_size} is not possible: give a number of pixels, such as 32.")
+        height, width = _sides(image_size)
         why = "as asked"
     _check_memory(len(paths), height, width)
     pixels = np.empty((len(paths), 3, height, width), dtype=np.uint8)
@@ -98,6 +97,13 @@ def read_all(paths, image_size, spare=range(0)) -> tuple[torch.Tensor, int]:
         log.warning("each step takes about %d times the work that pictures of 32 x 32 would: unless your classes differ in "
                     "fine detail, give a smaller size (--image-size 64)", round(height * width / 32**2))
     return torch.from_numpy(np.ascontiguousarray(pixels[:, :channels])), len(unread)
+
+
+def _sides(image_size):
+    sides = image_size if isinstance(image_size, (tuple, list)) else (image_size, image_size)
+    if len(sides) != 2 or not all(isinstance(side, numbers.Integral) and not isinstance(side, bool) and side >= 1 for side in sides):
+        raise FixMatchError(f"An image size of {image_size!r} is not possible: give a number of pixels, such as 32, or (height, width).")
+    return tuple(map(int, sides))
 
 
 class Unreadable(Exception):
@@ -150,6 +156,9 @@ def _size_of(path, index, kept):
             width, height = picture.size
             if width * height > SMALL:
                 turned = picture.getexif().get(0x0112, 1) >= 5  # orientations 5 to 8 lie on their side
+                if turned and picture.format == "TIFF":  # some of Pillow's versions turn it, or its size, by themselves
+                    width, height = _upright(picture).size
+                    return height, width
                 return (width, height) if turned else (height, width)
             kept[index] = np.asarray(_to_rgb(_upright(picture)))
             return kept[index].shape[:2]

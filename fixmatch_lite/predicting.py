@@ -18,8 +18,8 @@ from .devices import autocast_dtype, choose_device
 from .errors import FixMatchError
 from .files import write_atomically
 from .folders import images_under, tell_ignored
-from .labels_file import write_labels
-from .metrics import evaluate
+from .labels_file import one_form, write_labels
+from .metrics import at_once, evaluate
 from .pictures import read_pictures
 from .places import check_same, source_of
 
@@ -88,8 +88,8 @@ def _judged(run, root, device):
     net, fit = net.to(device), None
     if run.recipe.dataset == "imagenet":  # judged as they are evaluated
         from .streaming import middle as fit
-    for first in range(0, len(paths), BATCH):
-        some = paths[first:first + BATCH]
+    for first in range(0, len(paths), count := at_once(shape, BATCH)):
+        some = paths[first:first + count]
         images, reasons = read_pictures(some, shape, fit)
         q = net(images.to(device)).cpu()
         for path, reason, kind, row in zip(some, reasons, q.argmax(1).tolist(), q):
@@ -113,10 +113,19 @@ def label_folder(run, root, csv_file, *, probabilities=False, device=None):
     for path, kind, sure, row, *reason in _judged(run, root, device):
         if reason:
             unread.append((path, *reason))
+        elif not _is_text(path):
+            unread.append((path.encode(errors="backslashreplace").decode(), "its name is not UTF-8 text; rename it"))
         else:
             rows.append((path, kind, *(f"{number:.4f}" for number in [sure, *(row if probabilities else ())])))
     write_labels(csv_file, rows, [f"p({name})" for name in names] if probabilities else ())
     return len(rows), unread
+
+
+def _is_text(path):
+    try:
+        return bool(path.encode())
+    except UnicodeEncodeError:  # a name that the disk holds in another encoding
+        return False
 
 
 def measure_again(run, *, root=None, image_size=None, labels_from=None, device=None):
@@ -124,7 +133,8 @@ def measure_again(run, *, root=None, image_size=None, labels_from=None, device=N
 
     Args:
         run: a `Run`; of one that is not finished the last checkpoint counts.
-        root, image_size, labels_from: as in `load_data`; None takes what the command line trained the run with.
+        root, image_size, labels_from: as in `load_data`; None takes what the command line trained the run with, and of your own
+            pictures the size that they were brought to.
         device: see `choose_device`.
 
     Returns:
@@ -135,6 +145,8 @@ def measure_again(run, *, root=None, image_size=None, labels_from=None, device=N
             their test pictures are others, the logger ``fixmatch_lite`` says so.
     """
     device, found = choose_device(device), source_of(run)
+    if run.recipe.dataset == "folder" and "image_shape" in run.provenance:
+        found = {"image_size": tuple(run.provenance["image_shape"][1:]), **{k: v for k, v in found.items() if v is not None}}
     model, dtype = run.model().to(device), autocast_dtype(device, run.recipe.precision)
     data = load_data(run.recipe.dataset, None, root=root or found.get("root"), labels_from=labels_from or found.get("labels_from"),
                      image_size=found.get("image_size") if image_size is None else image_size)
@@ -161,9 +173,9 @@ def measure_folder(run, root, *, device=None):
     Raises:
         FixMatchError: as in `label_pictures`; or a picture lies in no folder, or in one that is no class; or none can be read.
     """
-    root, names = Path(root), _shape_and_names(run)[1]
+    root, names = Path(root), tuple(map(one_form, _shape_and_names(run)[1]))
     for path in images_under(root, []):
-        kind, *rest = path.relative_to(root).parts
+        kind, *rest = map(one_form, path.relative_to(root).parts)
         if not rest:
             raise FixMatchError(f"{path} lies in no class folder: give a folder with a subfolder for each class.")
         if kind not in names:
@@ -176,8 +188,8 @@ def measure_folder(run, root, *, device=None):
         if reason:
             unread.append((path, *reason))
         else:
-            kind = path.split("/")[0]
-            counts[kind][0] += said == kind
+            kind = one_form(path.split("/")[0])
+            counts[kind][0] += one_form(said) == kind
             counts[kind][1] += 1
     if not any(count for _, count in counts.values()):
         raise FixMatchError(f"None of the pictures in {root} can be read ({unread[0][1]}): give another folder.")

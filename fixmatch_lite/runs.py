@@ -165,6 +165,8 @@ def summarize(run, last=20):
         ``evaluations``), the very last as ``final``, and the last ``mask_rate``, ``pseudo_label_accuracy``, ``seconds``.
     """
     run = run if isinstance(run, Run) else load(run)
+    if not last >= 1:
+        raise FixMatchError(f"A median of the last {last} evaluations is not possible; give a number of at least 1.")
     if not run.metrics:
         raise FixMatchError(f"The run {run.name} has no evaluation yet; let it train longer.")
     tail, end = run.metrics[-last:], run.metrics[-1]

@@ -8,6 +8,7 @@ from torch import nn
 
 from ..errors import FixMatchError
 from ..losses import semi_supervised_loss
+from ..metrics import at_once
 from ..policies import PseudoLabels
 
 
@@ -48,6 +49,6 @@ class SelfTraining(nn.Module):
         return semi_supervised_loss(logits_x, batch.y, logits_u, pseudo, self.lambda_u)
 
     def _label_all(self, run):
-        logits = torch.cat([run.teacher(part) for part in run.data.u.split(1024)])
+        logits = torch.cat([run.teacher(part) for part in run.data.u.split(at_once(run.data.u))])
         self.confidence, self.target = logits.softmax(-1).max(-1)
         self.weight = (self.confidence >= self.tau).float()
