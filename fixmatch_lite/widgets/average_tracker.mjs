@@ -82,8 +82,8 @@ function render({ model, el }) {
   root.append(
     out.list,
     key([
-      ["labeled", "thin line: the net's"],
-      ["accuracy", "thick line: the average's"],
+      ["labeled", "thin line: the net's", "line"],
+      ["accuracy", "thick line: the average's", "thick"],
     ]),
   );
   const refresh = foot(root, model, ["decay"], () => ({

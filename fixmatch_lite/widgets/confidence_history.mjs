@@ -106,9 +106,9 @@ function render({ model, el }) {
   root.append(
     out.list,
     key([
-      ["kept", "kept and right"],
-      ["wrong", "kept and wrong"],
-      ["dropped", "dropped (hollow)"],
+      ["kept", "kept and right", "bar"],
+      ["wrong", "kept and wrong", "bar"],
+      ["dropped", "dropped (hollow)", "hollow"],
     ]),
   );
   const refresh = foot(root, model, KEYS, () => ({

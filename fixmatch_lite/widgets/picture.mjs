@@ -70,12 +70,27 @@ export function mark(kind, x, y, r = 5) {
     });
   return s("rect", { x: x - r * 0.8, y: y - r * 0.8, width: 1.6 * r, height: 1.6 * r, fill: c });
 }
+// What a picture shows where it is not the color's own marker.
+const SIGNS = {
+  line: (c) => s("path", { d: "M1 8 H15", stroke: c, "stroke-width": 1.4 }),
+  thick: (c) => s("path", { d: "M1 8 H15", stroke: c, "stroke-width": 3 }),
+  upright: (c) => s("path", { d: "M8 1 V15", stroke: c, "stroke-width": 2.4 }),
+  circle: (c) => s("circle", { cx: 8, cy: 8, r: 5.5, fill: c }),
+  bar: (c) => s("rect", { x: 4, y: 2, width: 8, height: 13, fill: c }),
+  hollow: (c) => s("rect", { x: 4.8, y: 2.8, width: 6.4, height: 11.4, fill: "none", stroke: c, "stroke-width": 1.6 }),
+};
+// Entries are [color, text], or [color, text, sign].
 export const key = (entries) =>
   h(
     "ul",
     { class: "fm-key" },
-    entries.map(([kind, text]) =>
-      h("li", {}, s("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, mark(kind, 8, 8, 5.5)), text),
+    entries.map(([kind, text, sign]) =>
+      h(
+        "li",
+        {},
+        s("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, sign ? SIGNS[sign](`var(--fm-${kind})`) : mark(kind, 8, 8, 5.5)),
+        text,
+      ),
     ),
   );
 

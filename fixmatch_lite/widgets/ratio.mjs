@@ -68,7 +68,8 @@ function render({ model, el }) {
           stroke: mine ? "var(--fm-accuracy)" : "var(--fm-dropped)",
           "stroke-width": mine ? 2.8 : 1.2,
         }),
-        s("text", { x: Math.min(last[0], right - 34), y: last[1] + (mine ? -8 : 16), class: "fm-halo", text: `μ ${mu}` }),
+        // to the left of where the curve ends: at its right the others go on
+        s("text", { x: last[0] - 5, y: last[1] - 8, "text-anchor": "end", class: "fm-halo", text: `μ ${mu}` }),
       );
     }
     const at = x(get("budget"));

@@ -120,9 +120,9 @@ function render({ model, el }) {
   root.append(
     out.list,
     key([
-      ["kept", "filled: at or above τ"],
+      ["kept", "filled: at or above τ", "circle"],
       ["dropped", "hollow: below τ; the larger, the more examples"],
-      ["wrong", "stroke: how far from the diagonal, where what is said is true"],
+      ["wrong", "stroke: how far from the diagonal, where what is said is true", "upright"],
     ]),
   );
   const ofKept = (found) => `${found.wrong} (${percent(found.kept ? found.wrong / found.kept : null, 1)})`;

@@ -155,6 +155,7 @@ function render({ model, el }) {
       ["kept", "kept, right"],
       ["wrong", "kept, wrong"],
       ["dropped", "dropped"],
+      ["accuracy", "the boundary, thin where it was before", "upright"],
     ]),
   );
   const refresh = foot(root, model, keys, () => {

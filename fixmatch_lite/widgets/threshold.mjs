@@ -109,13 +109,13 @@ function render({ model, el }) {
     key(
       correct
         ? [
-            ["kept", "kept and right"],
-            ["wrong", "kept and wrong"],
-            ["dropped", "dropped (hollow)"],
+            ["kept", "kept and right", "bar"],
+            ["wrong", "kept and wrong", "bar"],
+            ["dropped", "dropped (hollow)", "hollow"],
           ]
         : [
-            ["kept", "kept"],
-            ["dropped", "dropped (hollow)"],
+            ["kept", "kept", "bar"],
+            ["dropped", "dropped (hollow)", "hollow"],
           ],
     ),
   );
