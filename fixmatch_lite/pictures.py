@@ -117,7 +117,7 @@ def open_picture(path, cover=None):
     """
     try:
         with Image.open(path) as picture:
-            if cover and picture.format == "JPEG":
+            if cover and picture.format == "JPEG" and picture.width * picture.height > SMALL:  # a smaller one may have been kept whole
                 picture.draft(None, (2 * cover, 2 * cover))
             return _to_rgb(_upright(picture))
     except MemoryError:

@@ -18,7 +18,7 @@ from test_training import Small, assert_same, digits, small, weights  # noqa: F4
 from torch import nn
 
 import fixmatch_lite as fm
-from fixmatch_lite import confidence, predicting
+from fixmatch_lite import confidence, pictures, predicting
 from fixmatch_lite.folders import load_folder
 from fixmatch_lite.labels_file import read_labels
 from fixmatch_lite.metrics import at_once, evaluate
@@ -279,6 +279,18 @@ def test_a_file_name_that_is_no_text_is_left_out_and_told(run_on_pictures, tmp_p
     assert len((tmp_path / "said.csv").read_text().splitlines()) == 2
 
 
+def test_a_small_photo_is_read_to_be_labeled_as_it_was_read_to_train(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    for part in ("train", "test"):
+        for kind in "ab":
+            for k in range(3):
+                put(tmp_path / part / kind / f"{k}.png", np.full((16, 16, 3), 40 * k, np.uint8))
+    photo = put(tmp_path / "train" / "a" / "photo.jpg", noise)
+    for size in (None, 16):
+        trained = load_folder(tmp_path, size)[1]
+        assert torch.equal(pictures.read_pictures([photo], trained.shape[1:])[0][0], trained[3])
+
+
 # Said in a sentence ------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("size", ["16", 16.0, (16,), (16, 0), True, (8, 8, 8)])
@@ -315,6 +327,8 @@ def test_numbers_that_mean_nothing_are_refused():
         fm.runs.summarize("digits-40-vat-seed0", last=0)
     with pytest.raises(fm.FixMatchError, match="at least one|operation"):
         fm.RandAugment(operations=[])
+    with pytest.raises(fm.FixMatchError, match="needs one channel or three.* have 4"):
+        fm.RandAugment("usb", operations=("Color",))(torch.zeros(40, 4, 8, 8, dtype=torch.uint8))
     with pytest.raises(fm.FixMatchError, match="-1") as caught:
         fm.load_data("digits", labels=-1)
     assert "folds" not in str(caught.value)
