@@ -44,7 +44,6 @@ def plate(app, here, page, figure):
     name = figure["ids"][0]
     number = ".".join(map(str, app.env.toc_fignumbers[page]["figure"][name]))
     image = next(figure.findall(nodes.image)).deepcopy()
-    image["loading"] = "lazy"
     file = app.env.images[image["uri"]][1]
     address = f"{'../' * here.count('/')}{app.builder.imagedir}/{file}"
     kind = file.rpartition(".")[2]
