@@ -332,3 +332,12 @@ def test_numbers_that_mean_nothing_are_refused():
     with pytest.raises(fm.FixMatchError, match="-1") as caught:
         fm.load_data("digits", labels=-1)
     assert "folds" not in str(caught.value)
+
+
+def test_runs_evaluated_at_other_steps_are_no_seeds_of_one_set(digits, tmp_path):  # noqa: F811
+    for name, every, seed in (("often", 2, 0), ("seldom", 3, 1)):
+        list(fm.runs.record(tmp_path / name, small(eval_every=every, seed=seed, label_seed=0), digits, device="cpu"))
+    for order in (("often", "seldom"), ("seldom", "often")):
+        explorer = fm.widgets.RunExplorer([fm.runs.load(tmp_path / name) for name in order])
+        assert sorted(s["steps"] for s in explorer.state["sets"]) == [[2, 4, 6], [3, 6]]
+        explorer.fallback()

@@ -31,7 +31,7 @@ class Reliability(Widget):
         y = quantize(y)
         rows = {name: np.asarray(of_model, dtype=float) for name, of_model in logits.items()}
         if not rows or any(z.ndim != 2 or len(z) != len(y) or not len(y) for z in rows.values()):
-            raise FixMatchError(f"There are {len(y)} classes in y; give each model logits of shape ({len(y)}, classes).")
+            raise FixMatchError(f"There are {len(y)} examples in y; give each model logits of shape ({len(y)}, classes).")
         if min(y) < 0 or max(y) >= min(z.shape[1] for z in rows.values()):
             raise FixMatchError("A class in y has no logit; classes count from 0 and there is a column for each.")
         # The largest logit becomes 0 (the softmax does not change) and hundredths of a logit are enough.

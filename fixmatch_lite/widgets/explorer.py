@@ -84,9 +84,9 @@ class RunExplorer(Widget):
             raise FixMatchError("There are no runs to show; give at least one, or None for the recorded ones.")
         groups = {}
         for run in runs:
-            name = (data_title(run.recipe.dataset), run.recipe.labels, variant(run), run.metrics[-1].step)
+            name = (data_title(run.recipe.dataset), run.recipe.labels, variant(run), tuple(m.step for m in run.metrics))
             groups.setdefault(name, []).append(run)
-        order = sorted(groups, key=lambda g: (g[0], g[1] or 0, g[2] != "supervised", g[2] != "fixmatch", g[2], g[3]))
+        order = sorted(groups, key=lambda g: (g[0], g[1] or 0, g[2] != "supervised", g[2] != "fixmatch", g[2], g[3][-1], g[3]))
         asked = ((0, data), (1, labels), (2, method or "fixmatch"))
         first = max(order, key=lambda group: sum(group[k] == value for k, value in asked))
         every = 1
