@@ -33,7 +33,7 @@ def start(device=None):
     Returns:
         The name of this process's device. A process that torchrun has not started is alone, and gets what `fit` would take.
     """
-    if not started_by_torchrun():
+    if "LOCAL_RANK" not in os.environ:
         from .devices import choose_device
 
         return str(choose_device(device))
