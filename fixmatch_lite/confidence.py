@@ -6,7 +6,8 @@ Taught in: chapters 5 and 10.
 import torch
 
 from .augment import to_float
-from .metrics import at_once, judging
+from .metrics import at_once
+from .models import batch_statistics
 
 BINS = 100     # of equal width: 0.95 and 0.99 are borders
 MOMENTS = 10   # a run
@@ -33,7 +34,7 @@ def histogram(training):
     known = (data.u_true >= 0).nonzero().squeeze(1).cpu()
     chosen = known[torch.randperm(len(known), generator=torch.Generator().manual_seed(0))[:AT_MOST]]
     counts = torch.zeros(2, BINS + data.num_classes)
-    with judging(model):
+    with batch_statistics(model, on=False):
         for ids in chosen.to(data.u.device).split(at_once(data.u)):
             with torch.autocast(training.device.type, dtype=training.dtype, enabled=training.dtype is not None):
                 logits = model(to_float(data.u[ids]))

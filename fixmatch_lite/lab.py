@@ -12,6 +12,7 @@ from .augment import to_float, weak_augment
 from .data import load_data
 from .errors import FixMatchError
 from .lab_drawing import draw_lab, percent
+from .models import batch_statistics
 from .recipes import recipe
 from .training import fit
 
@@ -188,10 +189,8 @@ class Lab:
         data, model = training.data, training.model
         draw = torch.Generator().manual_seed(training.step)  # its own: watching does not change the training
         view = weak_augment(data.u[self._view], generator=draw, flip=training.batches.flip, pad=training.recipe.pad)
-        was_training = model.training
-        model.eval()
-        confidence, label = model(to_float(view)).float().softmax(-1).max(1)
-        model.train(was_training)
+        with batch_statistics(model, on=False):
+            confidence, label = model(to_float(view)).float().softmax(-1).max(1)
         judged = []
         truths = data.u_true[self._view].tolist()
         for image, q, c, truth in zip(view.cpu(), confidence.tolist(), label.tolist(), truths):

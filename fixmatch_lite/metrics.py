@@ -3,7 +3,6 @@
 Taught in: chapters 9 and 17.
 """
 
-import contextlib
 import math
 from dataclasses import asdict, dataclass
 
@@ -12,6 +11,7 @@ import torch
 from . import distributed
 from .augment import to_float
 from .errors import Diverged
+from .models import batch_statistics
 
 
 @dataclass(frozen=True)
@@ -44,24 +44,13 @@ def at_once(images, most=1024):
     return min(most, max(1, most * 32 * 32 // (height * width)))
 
 
-@contextlib.contextmanager
-def judging(model):
-    """In this context the model is in evaluation mode; afterward, however it ends, in the mode that it was in."""
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)
-
-
 @torch.no_grad()
 def evaluate(model, images, targets, *, dtype=None, batch_size=None):
     """Accuracy of ``model`` on uint8 images (a tensor, or `streaming.Pictures`), in evaluation mode; the model's mode
     is put back afterward. ``batch_size``: how many at once; None takes `at_once`. Several processes share the work."""
     right, batch_size = torch.zeros((), device=images.device), batch_size or at_once(images)
     parts = list(zip(images.split(batch_size), targets.split(batch_size)))
-    with judging(model):
+    with batch_statistics(model, on=False):
         for part, truth in distributed.share(parts):
             part = part if isinstance(part, torch.Tensor) else part.decoded()
             with torch.autocast(images.device.type, dtype=dtype, enabled=dtype is not None):

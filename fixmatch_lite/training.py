@@ -237,7 +237,7 @@ def fit(recipe, data, *, device=None, checkpoint=None, resume=False, progress=No
             to parts of your own. A step that became a graph runs no Python: with True, let your parts draw from
             ``generator`` on the device, and change what they remember in place.
         net: your own in place of the recipe's: a module from float32 ``(N, C, H, W)``, scaled to [-1, 1], in channels-last
-            memory (``flatten`` and not ``view`` them), to logits ``(N, classes)``. It changes its buffers in place.
+            memory (``flatten`` and not ``view`` them), to logits ``(N, classes)``.
         method: your own, see `methods`, for instance ``Consistency(policy)``. strong: your own, see `batches.Strong`. A
             checkpoint holds the state of all three; to resume, give them again, made as they were. What the recipe says of
             them is not asked, its seed included: ``torch.manual_seed`` decides a net's first weights. None is copied: the

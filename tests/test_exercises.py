@@ -498,11 +498,11 @@ FAST = {
     "digits": ([7], [(8, "halfway"), (2.0**-7, "exponent"), (23, "float32"), (10, "float16"), (3, "stops growing")]),
 }
 
-def found(first, second, unit=True, itself=False, views=None):
+def found(first, second, unit=True, itself=False, views=None, diagonal=-torch.inf, partner=True):
     z = torch.cat([first, second])
     z = torch.nn.functional.normalize(z, dim=1) if unit else z
-    s = (z @ z.T) if itself else (z @ z.T).fill_diagonal_(-torch.inf)
-    return (s.argmax(dim=1) == torch.arange(len(z)).roll(len(first)))[:views and len(first)].float().mean()
+    s = (z @ z.T) if itself else (z @ z.T).fill_diagonal_(diagonal)
+    return (s.argmax(dim=1) == torch.arange(len(z)).roll(len(first) * partner))[:views and len(first)].float().mean()
 
 
 CONTRASTIVE = {
@@ -558,12 +558,6 @@ def thresholds_in_numpy(sigma, n, tau):
     return tau * beta / (2 - beta)
 
 
-def partners(first, second, diagonal=-torch.inf, shift=True):
-    z = torch.nn.functional.normalize(torch.cat([first, second]), dim=1)
-    partner = torch.arange(len(z)).roll(len(first) if shift else 0)
-    return ((z @ z.T).fill_diagonal_(diagonal).argmax(dim=1) == partner).float().mean()
-
-
 def aligned_within(q, p_model, p_data):
     corrected = (q * p_data + 1e-6) / (p_model + 1e-6)
     return corrected / corrected.sum(axis=1, keepdims=True)
@@ -584,12 +578,6 @@ def square_in_numpy(images, row, column, side):
     return out
 
 
-def table(labels, end=""):
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([("path", "class"), *sorted(labels.items())])
-    return text.getvalue().rstrip("\n").split("\n") + ([end] if end is not None else [])
-
-
 def by_hand(labels):
     quoted = lambda name: f'"{name}"' if "," in name else name
     return ["path,class", *(f"{path},{quoted(name)}" for path, name in sorted(labels.items()))]
@@ -603,14 +591,14 @@ for name, (right, tempting) in {
     "successors.thresholds": ([thresholds_in_numpy], []),
     "fast.mean_gradient": ([lambda g, n: np.average(np.stack(g), axis=0, weights=n)], []),
     "teacher.validation_size": ([900, 901], [(898, "solve for n"), (902, "solve for n")]),
-    "contrastive.found": ([partners], [(lambda a, b: partners(a, b, diagonal=0.0), "may be negative"),
-                                       (lambda a, b: partners(a, b, shift=False), "That of row i is i + n")]),
+    "contrastive.found": ([], [(lambda a, b: found(a, b, diagonal=0.0), "may be negative"),
+                                       (lambda a, b: found(a, b, partner=False), "That of row i is i + n")]),
     "pile.shares": ([], [(s_to_one, "Not s at the end")]),
     "pile.auroc": ([], [(lambda *a: auroc(*a, tie=1), "one half")]),
     "results.aligned": ([], [(aligned_within, "not to the product")]),
     "augmentation.cutout": ([], [(square_in_numpy, "should be a torch tensor")]),
     "own.enough": ([], [(380, "89.98%: not enough")]),
-    "own.rows": ([lambda labels: table(labels, end=None)], [(table, "The last line is empty"), (by_hand, "or a quotation mark")]),
+    "own.rows": ([], [(lambda labels: [*rows(labels), ""], "The last line is empty"), (by_hand, "or a quotation mark")]),
 }.items():
     chapter, exercise = name.split(".")
     RIGHT[chapter][exercise] = [*RIGHT[chapter][exercise], *right]

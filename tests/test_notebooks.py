@@ -278,11 +278,11 @@ def test_a_notebook_whose_kernel_does_not_start_gets_another(tmp_path, failing, 
     (tmp_path / "failing.py").write_text(
         "import nbval.kernel\n"
         "start, count = nbval.kernel.start_new_kernel, []\n"
-        "def starts_late(*args, **options):\n"
+        "def starts_late(*args, **more):\n"
         "    count.append(None)\n"
         f"    if len(count) <= {failing}:\n"
         "        raise RuntimeError(\"Kernel didn't respond in 60 seconds\")\n"
-        "    return start(*args, **options)\n"
+        "    return start(*args, **more)\n"
         "nbval.kernel.start_new_kernel = starts_late\n")
     cell = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": [], "source": "assert 1 + 1 == 2"}
     (tmp_path / "one.ipynb").write_text(json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}))

@@ -9,10 +9,10 @@ from nbval.kernel import RunningKernel
 TRIES = 3
 
 
-def running_kernel(*args, **options) -> RunningKernel:
+def running_kernel(*args, **more) -> RunningKernel:
     for left in reversed(range(TRIES)):
         try:
-            return RunningKernel(*args, **options)
+            return RunningKernel(*args, **more)
         except RuntimeError:  # "Kernel died", "Kernel didn't respond": nbval has logged it
             if not left:
                 raise

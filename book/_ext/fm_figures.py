@@ -76,10 +76,8 @@ def fill(app, doctree, here):
     for place in list(doctree.findall(everything)):
         sections = []
         for page in pages(app.env, app.config.root_doc):
-            read = app.env.get_doctree(page) if page != here else nodes.container()
-            figures = {figure["ids"][0]: figure for figure in read.findall(nodes.figure)
-                       if figure["ids"] and any(figure.findall(nodes.caption))}
-            plates = [plate(app, here, page, figure) for figure in figures.values()]
+            read = app.env.get_doctree(page)
+            plates = [plate(app, here, page, figure) for figure in read.findall(nodes.figure) if any(figure.findall(nodes.caption))]
             turned = movable(app, here, page, read)
             if plates or turned:
                 title = app.env.titles[page].astext()

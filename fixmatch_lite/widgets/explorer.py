@@ -109,13 +109,12 @@ class RunExplorer(Widget):
 
     @staticmethod
     def _set(data, labels, method, steps, runs, every):
-        metrics = runs[0].metrics
-        keep = list(range(len(metrics) - 1, -1, -every))[::-1]
+        keep = list(range(len(steps) - 1, -1, -every))[::-1]
         prefix = commonprefix([run.name for run in runs])
         runs = sorted(runs, key=lambda run: run.recipe.seed)
         seconds = [run.metrics[-1].seconds for run in runs]
         curve = lambda name, levels: packed([getattr(run.metrics[k], name) for run in runs for k in keep], levels)
-        return {"data": data, "labels": labels, "method": method, "prefix": prefix, "steps": [metrics[k].step for k in keep],
+        return {"data": data, "labels": labels, "method": method, "prefix": prefix, "steps": [steps[k] for k in keep],
                 "names": [run.name[len(prefix):] for run in runs], "seeds": [run.recipe.seed for run in runs],
                 "seconds": [round(s, 1) for s in seconds],
                 "finals": [round(10_000 * statistics.median(m.test_accuracy for m in run.metrics[-20:])) for run in runs],
