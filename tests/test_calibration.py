@@ -12,6 +12,8 @@ def test_calibration_error_is_the_gap_that_one_can_count():
     # Two bins of two examples: one of 0.72 and 0.78 is right, both of 0.95.
     assert calibration_error([0.72, 0.78, 0.95, 0.95], [1, 0, 1, 1]) == pytest.approx((0.5 + 0.1) / 4)
     assert calibration_error([1.0], [True]) == 0
+    # Exactly 1 is in the last bin, where 0.95 is: there one of two is right.
+    assert calibration_error([1.0, 0.95], [False, True]) == pytest.approx(0.95 / 2)
 
 
 def test_who_is_right_as_often_as_stated_has_no_error():

@@ -288,7 +288,10 @@ def test_one_class_is_not_enough(tree):
 def test_an_empty_class_is_named(tree):
     for path in (tree / "test" / "dog").iterdir():
         path.rename(path.with_suffix(".txt"))
-    fails(tree, str(tree / "test" / "dog"), "no images")
+    fails(tree, str(tree / "test" / "dog"), "no images", "files like 0.txt are not read here")
+    shutil.rmtree(tree / "test" / "dog")
+    (tree / "test" / "dog").mkdir()
+    fails(tree, str(tree / "test" / "dog"), "no images: fill it or remove it")
 
 
 def test_an_empty_pool_is_named(tree):

@@ -89,6 +89,15 @@ def test_test_pictures_may_be_a_column(tmp_path):
     assert len(data.x) == 4 and data.y_test.tolist() == [1, 0] and len(data.u) == 6  # two of the eight are tested on
 
 
+def test_a_line_may_end_before_its_split_and_what_lies_in_test_is_not_learned_from(tmp_path):
+    for name in ("a.png", "b.png", "c.png", "test/d.png", "test/e/f.png"):
+        picture(tmp_path / name, "left", 0)
+    (tmp_path / "l.csv").write_text("path,class,split\na.png,left\nb.png,right\ntest/d.png,left,test\n")
+    data = fm.load_data("folder", labels=None, root=tmp_path, labels_from=tmp_path / "l.csv")
+    assert len(data.x) == 2 and len(data.x_test) == 1
+    assert len(data.u) == 3  # a, b and c; not f, which no line names and which lies in test/
+
+
 @pytest.mark.parametrize("text, says", [
     ("", "must name the columns"), ("a.png,left\n", "must name the columns path and class"),
     ("path,class\nall/00.png,\n", "Line 2 .*has no class"), ("path,class\n,left\n", "Line 2 .*has no path"),
