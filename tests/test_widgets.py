@@ -344,6 +344,15 @@ def test_two_knobs_reports_the_median_of_the_last_twenty_evaluations():
     (lambda: widgets.Contrast(own=1.1), "cosines from -1 to 1"), (lambda: widgets.Contrast(T=0), "T from 0.05"),
     (lambda: widgets.Quiz([{"question": "?", "options": [{"text": "a", "why": "b"}]}]), "one right"),
     (lambda: widgets.Quiz([{"question": "?", "options": [{"text": "a", "right": True}]}]), "reason"),
+    (lambda: widgets.Threshold([0.2, float("nan")]), "confidence must hold finite numbers"),
+    (lambda: widgets.Threshold([0.2], tau=95), "tau = 95 is not possible"),
+    (lambda: widgets.LossCalculator(tau="high"), "tau = 'high' is not possible"),
+    (lambda: widgets.LossCalculator(logits_x=[[1, 2, None]]), "logits_x must hold finite"),
+    (lambda: widgets.LineFit([1, 2, 3], [4, "five", 6], [0, 1]), "scores must hold finite"),
+    (lambda: widgets.Reliability([[1.0, float("inf")]], [0]), "Logits must be finite"),
+    (lambda: widgets.Reliability([[1.0, 2.0]], [0], temperature=0), "greater than 0"),
+    (lambda: widgets.Reliability([[1.0, 2.0]], [0], tau=-1), "tau = -1 is not possible"),
+    (lambda: widgets.ConfidenceHistory([], tau=2), "tau = 2 is not possible"),
 ])
 def test_a_widget_that_cannot_be_says_what_to_do(make, says):
     with pytest.raises(fm.FixMatchError, match=says):

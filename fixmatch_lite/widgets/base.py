@@ -13,6 +13,7 @@ import re
 from functools import cache
 from pathlib import Path
 
+from ..errors import FixMatchError
 from .style import CSS
 
 HERE = Path(__file__).parent
@@ -81,6 +82,15 @@ def quantize(value, digits=4):
     return value
 
 
+def finite(name, values, digits=4):
+    """`quantize`, for numbers of which a figure needs every one: a value that is no finite number is refused."""
+    values = quantize(values, digits)
+    rows = [row if isinstance(row, list) else [row] for row in values] if isinstance(values, list) else [[values]]
+    if any(isinstance(v, bool) or not isinstance(v, (int, float)) for row in rows for v in row):
+        raise FixMatchError(f"{name} must hold finite numbers, and one is none (nan, None or text): leave it out, or replace it.")
+    return values
+
+
 def script_json(value) -> str:
     """JSON that may stand inside a <script>: nothing in it can end the script or open a comment."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
@@ -103,7 +113,6 @@ class Widget:
         self.summary = f"{type(self).__name__}({summary})"
         size = len(script_json(self.state))
         if size > DATA_LIMIT:
-            from ..errors import FixMatchError
             raise FixMatchError(f"{type(self).__name__} would put {size:,} bytes of data into the page; give it "
                                 f"fewer points, at most {DATA_LIMIT:,} bytes.")
 

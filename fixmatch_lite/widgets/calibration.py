@@ -3,8 +3,9 @@
 import numpy as np
 
 from ..calibration import calibration_error
+from ..checks import check_number
 from ..errors import FixMatchError
-from .base import Widget, escape, quantize
+from .base import Widget, escape, finite
 from .stills import Still, share_marks, table
 
 TEMPERATURES = [round(10 ** (k / 20), 3) for k in range(-20, 21)]  # a tenth to ten, 1 in the middle
@@ -21,19 +22,23 @@ class Reliability(Widget):
         bins: intervals of confidence, of equal width.
 
     Raises:
-        FixMatchError: lengths that differ, or a class without a logit.
+        FixMatchError: lengths that differ, a class without a logit, logits that are not finite, or a threshold or temperature
+            that is none.
     """
 
     module = "reliability"
 
     def __init__(self, logits, y, temperature=1.0, tau=0.95, bins=10):
         logits = logits if isinstance(logits, dict) else {"the model": logits}
-        y = quantize(y)
+        check_number("tau", tau, 0, 1)
+        y = finite("y", y)
         rows = {name: np.asarray(of_model, dtype=float) for name, of_model in logits.items()}
         if not rows or any(z.ndim != 2 or len(z) != len(y) or not len(y) for z in rows.values()):
             raise FixMatchError(f"There are {len(y)} examples in y; give each model logits of shape ({len(y)}, classes).")
         if min(y) < 0 or max(y) >= min(z.shape[1] for z in rows.values()):
             raise FixMatchError("A class in y has no logit; classes count from 0 and there is a column for each.")
+        if any(not np.isfinite(z).all() for z in rows.values()) or temperature <= 0:
+            raise FixMatchError("Logits must be finite numbers, and the temperature must be greater than 0.")
         # The largest logit becomes 0 (the softmax does not change) and hundredths of a logit are enough.
         shifted = [(np.round(z - z.max(axis=1, keepdims=True), 2) + 0.0).tolist() for z in rows.values()]
         nearest = min(TEMPERATURES, key=lambda t: abs(np.log(t / temperature)))

@@ -4,8 +4,9 @@ import json
 import math
 import statistics
 
+from ..checks import check_number
 from ..errors import FixMatchError
-from .base import DATA_LIMIT, Widget, escape, quantize, svg
+from .base import DATA_LIMIT, Widget, escape, finite, quantize, svg
 from .stills import Still, floor_under, share_marks, step_marks, table
 
 
@@ -23,13 +24,14 @@ class Threshold(Widget):
         bins: bars over the range shown.
 
     Raises:
-        FixMatchError: confidences outside 0 to 1, or lengths that differ.
+        FixMatchError: a tau or confidences outside 0 to 1, or lengths that differ.
     """
 
     module = "threshold"
 
     def __init__(self, confidence, correct=None, tau=0.95, noun="examples", bins=20):
-        confidence = [_down(float(c)) for c in quantize(confidence, digits=9)]
+        check_number("tau", tau, 0, 1)
+        confidence = [_down(float(c)) for c in finite("confidence", confidence, digits=9)]
         if not confidence or min(confidence) < 0 or max(confidence) > 1:
             raise FixMatchError("Confidences lie between 0 and 1, and there is at least one; check confidence.")
         if correct is not None:
@@ -70,7 +72,7 @@ class ConfidenceHistory(Widget):
         tau: where the slider starts.
 
     Raises:
-        FixMatchError: a run has no histograms.
+        FixMatchError: a run has no histograms, or a tau outside 0 to 1.
     """
 
     module = "confidence_history"
@@ -78,6 +80,7 @@ class ConfidenceHistory(Widget):
     def __init__(self, runs, tau=0.95):
         from .. import runs as recorded
 
+        check_number("tau", tau, 0, 1)
         named = runs if isinstance(runs, dict) else {getattr(run, "name", run): run for run in runs}
         runs = {name: recorded.load(run) if isinstance(run, str) else run for name, run in named.items()}
         rows = [{"name": name, "moments": [{k: found[k] for k in ("step", "right", "wrong")}

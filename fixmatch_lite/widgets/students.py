@@ -3,7 +3,7 @@
 import random
 
 from ..errors import FixMatchError
-from .base import Widget, escape, quantize, svg
+from .base import Widget, escape, finite, quantize, svg
 
 
 class LineFit(Widget):
@@ -22,7 +22,7 @@ class LineFit(Widget):
     module = "line_fit"
 
     def __init__(self, hours, scores, labeled=None, seed=0, x_label="hours studied", y_label="marks"):
-        x, y = quantize(hours), quantize(scores)
+        x, y = finite("hours", hours), finite("scores", scores)
         x, y = [v[0] if isinstance(v, list) else v for v in x], [v[0] if isinstance(v, list) else v for v in y]
         if len(x) != len(y):
             raise FixMatchError(f"There are {len(x)} hours and {len(y)} scores; give one each.")

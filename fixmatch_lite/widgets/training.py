@@ -4,8 +4,9 @@ import math
 import random
 import re
 
+from ..checks import check_number
 from ..errors import FixMatchError
-from .base import Widget, escape, quantize, svg
+from .base import Widget, escape, finite, quantize, svg
 from .stills import Still, share_marks, table
 
 SHAPES = {"moons": "Two moons", "circles": "Two rings", "blobs": "Two clouds", "split": "Groups that mislead"}
@@ -94,19 +95,20 @@ class LossCalculator(Widget):
         class_names: one a class.
 
     Raises:
-        FixMatchError: shapes that do not fit together, or a label that is no class.
+        FixMatchError: shapes that do not fit together, a label that is no class, or a tau outside 0 to 1.
     """
 
     module = "loss_calculator"
 
     def __init__(self, tau=0.95, lambda_u=1.0, logits_x=None, y=None, logits_u_weak=None, logits_u_strong=None,
                  class_names=("cat", "dog", "fox")):
-        logits_x = quantize([[2.0, 0.5, -1.0]] if logits_x is None else logits_x)
+        check_number("tau", tau, 0, 1)
+        logits_x = finite("logits_x", [[2.0, 0.5, -1.0]] if logits_x is None else logits_x)
         y = quantize([0] if y is None else y)
         # Surely right, surely another class, unsure, and exactly the case where the two views disagree.
-        weak = quantize([[5.0, 1.0, 0.0], [-1.0, 4.5, 0.5], [1.0, 0.8, 0.2], [0.0, 0.5, 6.0]]
+        weak = finite("logits_u_weak", [[5.0, 1.0, 0.0], [-1.0, 4.5, 0.5], [1.0, 0.8, 0.2], [0.0, 0.5, 6.0]]
                         if logits_u_weak is None else logits_u_weak)
-        strong = quantize([[3.0, 1.5, 0.0], [0.5, 2.0, 1.0], [0.2, 1.0, 0.5], [2.0, 0.0, 1.0]]
+        strong = finite("logits_u_strong", [[3.0, 1.5, 0.0], [0.5, 2.0, 1.0], [0.2, 1.0, 0.5], [2.0, 0.0, 1.0]]
                           if logits_u_strong is None else logits_u_strong)
         classes = len(class_names)
         if not weak or len(weak) != len(strong) or len(logits_x) != len(y) or any(
