@@ -4,10 +4,15 @@ Colors are Okabe and Ito's (safe for color-blind readers), two of them shifted f
 anything by color alone. Taught in: book/notation.md.
 """
 
+import warnings
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+
+from .checks import check_images
+from .errors import FixMatchError
 
 COLORS = {
     "labeled": "#0072B2",
@@ -71,8 +76,16 @@ def show_images(images, titles=None, columns=10, colors=None, size=0.62):
 
     Returns:
         The matplotlib figure.
+
+    Raises:
+        FixMatchError: no batch of uint8 images, or another number of titles or colors.
     """
     images = torch.as_tensor(images).cpu()
+    check_images(images)
+    for name, given in (("images", images), ("titles", titles), ("colors", colors)):
+        if given is not None and (not len(given) or len(given) != len(images)):
+            raise FixMatchError(f"There are {len(images)} images and {len(given)} {name}; give at least one image, and one of "
+                                "these for each.")
     rows = -(-len(images) // columns)
     extra = 0.22 if titles is not None else 0.04
     figure, axes = plt.subplots(rows, columns, figsize=(columns * size, rows * (size + extra)), squeeze=False)
@@ -101,7 +114,14 @@ def plot_curves(histories, metric="test_accuracy", label=None, color="accuracy",
 
     Returns:
         The axes.
+
+    Raises:
+        FixMatchError: no run, or one run in place of a list of runs.
     """
+    histories = list(histories)
+    if not histories or not all(isinstance(run, (list, tuple)) and len(run) for run in histories):
+        raise FixMatchError("histories must be a list of runs, each a list of Metrics, such as [run.metrics for run in runs]; [history] "
+                            "makes one of a single run.")
     ax = ax or plt.subplots()[1]
     color = COLORS.get(color, color)
     get = lambda m, key: m[key] if isinstance(m, dict) else getattr(m, key)
@@ -110,7 +130,9 @@ def plot_curves(histories, metric="test_accuracy", label=None, color="accuracy",
     for steps, values in curves:
         ax.plot(steps, values, color=color, linewidth=0.8, alpha=0.45)
     shortest = min(len(steps) for steps, _ in curves)
-    middle = np.nanmedian(np.array([values[:shortest] for _, values in curves], dtype=float), axis=0)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="All-NaN slice")  # no run has the metric there: a gap in the median, too
+        middle = np.nanmedian(np.array([values[:shortest] for _, values in curves], dtype=float), axis=0)
     ax.plot(curves[0][0][:shortest], middle, color=color, linewidth=2.4, label=label)
     ax.set_xlabel("step")
     ax.set_ylabel(metric.replace("_", " "))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fixmatch_lite.calibration import calibration_error, fit_temperature
+from fixmatch_lite.errors import FixMatchError
 
 
 def test_calibration_error_is_the_gap_that_one_can_count():
@@ -34,3 +35,19 @@ def test_the_temperature_that_made_the_answers_is_found_again(true):
 
 def test_where_every_answer_is_right_any_small_temperature_does():
     assert fit_temperature(3 * np.eye(4), [0, 1, 2, 3]) < 0.2
+
+
+@pytest.mark.parametrize("call, says", [
+    (lambda: calibration_error([0.5, 0.6], [True]), r"shapes \(2,\) and \(1,\)"),
+    (lambda: calibration_error([], []), "for each example"),
+    (lambda: calibration_error([50, 60], [True, False]), "in percent"),
+    (lambda: calibration_error([np.nan], [True]), "between 0 and 1"),
+    (lambda: calibration_error([0.5], [True], bins=0), "bins = 0 is not possible"),
+    (lambda: fit_temperature(np.zeros((4, 3)), [0, 1]), r"shapes \(4, 3\) and \(2,\)"),
+    (lambda: fit_temperature(np.zeros(4), [0, 1, 2, 0]), "finite logits"),
+    (lambda: fit_temperature(np.full((1, 3), np.nan), [0]), "finite logits"),
+    (lambda: fit_temperature(np.zeros((2, 3)), [0, 3]), "columns for 0 to 2"),
+])
+def test_what_does_not_fit_together_is_not_measured(call, says):
+    with pytest.raises(FixMatchError, match=says):
+        call()
