@@ -977,7 +977,7 @@ def test_a_guess_is_kept_and_shown_beside_the_answer(show):
         page.keyboard.press("ArrowRight")
     page.get_by_role("button", name="Keep my guess").click()
     text = reveal_number.inner_text()
-    assert "60 %" in text and "86.2 %" in text and "26.2 %" in text and "null" not in text  # it has no why
+    assert "60 %" in text and "86.2 %" in text and "26.2 points" in text and "null" not in text  # it has no why
     page.reload()
     page.wait_for_selector("figure:nth-of-type(4) .fm-root")
     assert "yes ✗" in reveal.inner_text() and "60 %" in reveal_number.inner_text()
@@ -1096,8 +1096,9 @@ def test_a_history_tells_the_step_of_the_run_in_sight(show):
 def test_a_field_shows_the_logit_that_counts(show):
     page = show(widgets.LossCalculator())
     field = page.locator("input[type=number]").first
-    for typed, counts in (("", "0"), ("999", "50")):
-        field.fill(typed)
+    for typed, counts in (("", "2"), ("999", "50"), ("-", "50"), ("1,5", "1.5")):  # what is no number changes nothing
+        field.fill("")
+        field.press_sequentially(typed, delay=30)
         field.blur()
         assert field.input_value() == counts
 

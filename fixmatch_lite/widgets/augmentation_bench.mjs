@@ -47,7 +47,8 @@ function render({ model, el }) {
 
   const said = ({ answer, confidence }) => `${classes[answer]} (${percent(confidence)})${answer === truth() ? "" : ", wrong"}`;
 
-  const levels = slider(model, "level", { label: "Level", min: 1, max: get("levels"), step: 1, format: (v) => String(v) });
+  const fixedAmount = () => state.magnitudes[get("operation")].length === 1;
+  const levels = slider(model, "level", { label: "Level", min: 1, max: get("levels"), step: 1, format: (v) => (fixedAmount() ? "–" : String(v)) });
   root.append(
     h(
       "div",
@@ -116,7 +117,8 @@ function render({ model, el }) {
       values[`m${m}`] = said(a);
     });
     out.set(values);
-    levels.querySelector("input").disabled = state.magnitudes[get("operation")].length === 1;
+    levels.fit({});
+    levels.querySelector("input").disabled = fixedAmount();
     picture.redraw();
     refresh();
   };

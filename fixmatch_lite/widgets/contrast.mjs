@@ -50,11 +50,9 @@ function render({ model, el }) {
         x0 = W / 2,
         y0 = H - 20,
         at = (angle, r) => [x0 + r * Math.cos(angle), y0 - r * Math.sin(angle)];
-      // An arrow's angle is its group's part of the pull; one factor for all, so that none leaves the half disk.
+      // An arrow's angle is its group's part of the pull, by one factor for all, and ends where the half disk ends.
       const angles = groups().map((g) => Math.acos(g.cosine)),
-        parts = groups().map((g, k) => (g.count * found.each[k].slope) / -found.each[0].slope),
-        room = angles.map((a, k) => (k ? Math.PI - a : a) / Math.max(1e-9, Math.abs(parts[k]))),
-        factor = Math.min(0.6, ...room);
+        parts = groups().map((g, k) => (g.count * found.each[k].slope) / -found.each[0].slope);
       svg.append(
         s("path", { d: `M${x0 - R} ${y0} A${R} ${R} 0 0 1 ${x0 + R} ${y0}`, fill: "none", stroke: "var(--fm-edge)" }),
         s("line", { x1: x0 - R, x2: x0 + R, y1: y0, y2: y0, stroke: "var(--fm-line)" }),
@@ -65,7 +63,7 @@ function render({ model, el }) {
       groups().forEach((g, k) => {
         const angle = angles[k],
           r = R - 14 * k,
-          to = angle + factor * parts[k];
+          to = Math.min(Math.PI, Math.max(0, angle + 0.6 * parts[k]));
         const color = `var(--fm-${KINDS[k]})`,
           [x, y] = at(angle, r),
           [x1, y1] = at(to, r);
@@ -105,7 +103,7 @@ function render({ model, el }) {
     out.list,
     h("p", {
       class: "fm-note",
-      text: "Bars: what the softmax gives to each group. Pull and push: the slope of the loss by that one cosine; an arrow turns by its group's part of the pull.",
+      text: "Bars: what the softmax gives to each group. Pull and push: the slope of the loss by that one cosine; an arrow turns by its group's part of the pull, at most to the end.",
     }),
   );
   const refresh = foot(root, model, LINKED, () => {

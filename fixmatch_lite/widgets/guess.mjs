@@ -23,9 +23,10 @@ export function keepGuess(key, guess) {
   dispatchEvent(new CustomEvent("fm-guess", { detail: key }));
 }
 
+const decimals = (value) => (String(value).split(".")[1] || "").length;
 const show = (value, unit, digits) =>
   typeof value === "number"
-    ? (digits === null || digits === undefined ? String(value) : fixed(value, digits)) + (unit ? " " + unit : "")
+    ? fixed(value, digits ?? decimals(value)) + (unit ? " " + unit : "")
     : String(value);
 
 function ask(root, model) {
@@ -77,7 +78,7 @@ function ask(root, model) {
       low = get("low"),
       high = get("high");
     current = (low + high) / 2;
-    const digits = (String(get("step")).split(".")[1] || "").length;
+    const digits = decimals(get("step"));
     current = +(low + Math.round((current - low) / get("step")) * get("step")).toFixed(digits);
     const listeners = [];
     set = (guess) => {
@@ -161,7 +162,7 @@ function reveal(root, model) {
           right === false ? "fm-wrong" : right ? "fm-kept" : "",
         ),
         line(numeric ? "Measured" : "What happened", show(answer, unit, digits), "fm-accuracy"),
-        off === null ? null : line("Apart by", show(off, unit, digits ?? 2)),
+        off === null ? null : line("Apart by", show(off, unit === "%" ? "points" : unit, digits ?? Math.min(2, Math.max(decimals(guess), decimals(answer))))),
       ),
       ...(get("why") ? [h("p", {}, prose(get("why")))] : []),
     );

@@ -111,6 +111,17 @@ export function select(model, key, { label, options = [] }) {
 
 export const button = (text, onclick, attributes) => h("button", { type: "button", onclick, text, ...KEYS, ...attributes });
 
+// Where the browser's number field drops a comma, it was meant as the decimal sign.
+export function takeComma(input) {
+  let heard = false;
+  input.addEventListener("input", () => (heard = true));
+  input.addEventListener("beforeinput", (event) => {
+    if (event.data !== ",") return;
+    heard = false;
+    setTimeout(() => heard || document.execCommand("insertText", false, "."));
+  });
+}
+
 export function put(model, key, value) {
   model.set(key, value);
   model.save_changes();
@@ -203,7 +214,7 @@ export function fromLink(root, model, keys) {
         /* a mangled link changes nothing */
       }
     }
-    where.scrollIntoView({ block: "nearest" });
+    requestAnimationFrame(() => where.scrollIntoView({ block: "start" })); // when it has its height
   };
   try {
     read();

@@ -136,13 +136,10 @@ function render({ model, el }) {
         dragging = i;
       }
     }
-    if (dragging === null) return;
-    focused = dragging;
+    if ((focused = dragging) === null) return;
     try {
       svg.setPointerCapture(e.pointerId);
-    } catch {
-      /* a synthetic pointer */
-    }
+    } catch {} // a synthetic pointer
     e.preventDefault();
   });
   svg.addEventListener("pointermove", (e) => {
@@ -158,6 +155,9 @@ function render({ model, el }) {
     dragging = null;
   });
   svg.addEventListener("pointercancel", () => (dragging = null));
+  const held = (e) => dragging !== null && get("labeled")[dragging] && e.preventDefault();
+  svg.addEventListener("touchstart", held, { passive: false }); // a finger on a label moves the label, not the page
+  document.addEventListener("pointerdown", (e) => box.contains(e.target) || (focused = null)); // no redraw takes the focus back
   box.addEventListener("focusin", (e) => {
     const student = e.target.closest("[data-student]");
     if (student) focused = +student.dataset.student;

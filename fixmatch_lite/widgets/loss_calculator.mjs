@@ -1,6 +1,6 @@
 // The FixMatch loss of a batch small enough to see whole, and its gradient. Every logit can be changed; what is under
 // the reader's hands lights up in the sum.
-import { start, h, put, KEYS, slider, fixed, foot, fromLink, numbers, button } from "./kit.mjs";
+import { start, h, put, KEYS, slider, fixed, foot, fromLink, numbers, button, takeComma } from "./kit.mjs";
 
 export function softmax(z) {
   const m = Math.max(...z),
@@ -110,8 +110,10 @@ function render({ model, el }) {
         "aria-label": `${title}, example ${b + 1}, logit of ${name}`,
       });
       input.value = get(key)[b][c];
+      takeComma(input);
       input.addEventListener("input", () => {
-        const v = Number.isFinite(input.valueAsNumber) ? Math.max(-50, Math.min(50, input.valueAsNumber)) : 0;
+        if (!Number.isFinite(input.valueAsNumber)) return; // no number yet
+        const v = Math.max(-50, Math.min(50, input.valueAsNumber));
         put(
           model,
           key,

@@ -156,7 +156,7 @@ function render({ model, el }) {
         if (mine !== learners || !running) return;
         const until = performance.now() + 25;
         while (step() < target && performance.now() < until) learners.forEach((l) => l.train());
-        root.ariaBusy = String(step() < target);
+        root.ariaBusy = "true";
         if (step() < target) return setTimeout(slice, 0);
         pause();
         draw(true);
@@ -175,7 +175,10 @@ function render({ model, el }) {
   }
   function pause() {
     running = false;
+    root.ariaBusy = "false";
     run.textContent = step() >= target ? "Train on" : "Train";
+    if (step() >= FAR && [run, one].includes(document.activeElement)) again.focus();
+    run.disabled = one.disabled = step() >= FAR;
     if (frame) cancelAnimationFrame(frame);
     frame = 0;
   }
@@ -189,7 +192,6 @@ function render({ model, el }) {
     draw(!running);
     if (running) frame = requestAnimationFrame(tick);
   }
-
   function draw(told) {
     colors ||= readColors(root);
     const worded = told || !running || drawn++ % READ === 0,
@@ -233,16 +235,13 @@ function render({ model, el }) {
       if (!running && step() >= target) go(step() + STEPS);
       else if (!running) draw(true);
     });
-  onTheme(() => {
-    colors = null;
-    draw(false);
-  });
+  onTheme(() => ((colors = null), draw(false)));
   new ResizeObserver(([seen]) => {
     root.classList.toggle("fm-narrow", seen.contentRect.width < 520);
     draw(false);
   }).observe(root);
-  new IntersectionObserver(([seen]) => {
-    visible = seen.isIntersecting;
+  new IntersectionObserver((seen) => {
+    visible = seen.at(-1).isIntersecting; // the newest: a jump of the page brings several at once
     if (visible && running && !frame && !reducedMotion()) frame = requestAnimationFrame(tick);
   }).observe(panels);
   root.classList.toggle("fm-narrow", root.clientWidth > 0 && root.clientWidth < 520);

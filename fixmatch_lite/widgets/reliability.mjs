@@ -65,7 +65,7 @@ function render({ model, el }) {
   const picture = plot(root, (width) => Math.min(340, Math.max(250, width * 0.6)), (svg, W, H) => {
     const left = 44,
       right = W - 12,
-      top = 36,
+      top = 52,
       bottom = H - 40;
     const x = scale(0, 1, left, right),
       py = scale(0, 1, bottom, top),
@@ -88,7 +88,6 @@ function render({ model, el }) {
       }),
       s("line", { x1: x(0), y1: py(0), x2: x(1), y2: py(1), stroke: "var(--fm-edge)", "stroke-dasharray": "2 4", "stroke-width": 1.5 }),
     );
-    thresholdLine(svg, { x: x(get("tau")), tau: get("tau"), top, bottom, width: W });
     for (const g of found.groups.filter((g) => g.n)) {
       const said = g.said / g.n,
         at = { cx: x(said), cy: py(g.right / g.n), r: 3 + 13 * Math.sqrt(g.n / most) },
@@ -104,6 +103,7 @@ function render({ model, el }) {
         }),
       );
     }
+    thresholdLine(svg, { x: x(get("tau")), tau: get("tau"), top: top - 16, bottom, width: W }); // above the circles
     label(
       svg,
       `Reliability diagram of ${found.n} examples. ${names[get("model")]}: right ${percent(found.accuracy, 1)}, ` +

@@ -188,18 +188,19 @@ function render({ model, el }) {
       put(model, "run", best[2].name);
       put(model, "at", (best[3] * (longest() - 1)) / Math.max(1, best[1].steps.length - 1));
     };
-    made.svg.addEventListener("pointermove", point);
-    made.svg.addEventListener("pointerdown", point);
+    made.svg.addEventListener("pointermove", (event) => event.pointerType === "touch" || point(event)); // a finger may scroll
+    made.svg.addEventListener("click", point);
     return made;
   });
 
-  // From the first evaluation to the last of the method shown, however many it has; `at` counts in those of the longest run.
+  // From the first evaluation to the last of the run read out, however many it has; `at` counts in those of the longest run.
+  const readOut = () => current()[0] || main();
   const along = slider(model, "at", {
     label: "After step",
     min: 0,
     max: longest() - 1,
     step: "any",
-    format: () => (main() ? main().steps[spot(main())].toLocaleString("en") : ""),
+    format: () => (readOut() ? readOut().steps[spot(readOut())].toLocaleString("en") : ""),
   });
   root.append(read, h("div", { class: "fm-controls" }, runBox), h("div", { class: "fm-controls fm-wide" }, along), out.list);
   const percents = (run, k) => CURVES.map(([name]) => percent(run[name][k], name === "test_accuracy" ? 2 : 1));
@@ -224,7 +225,8 @@ function render({ model, el }) {
       const at = `step ${set.steps[k].toLocaleString("en")}, minute ${fixed(run.time[k] / 60, 2)}`;
       read.textContent = `${set.method}, seed ${run.seed}, ${at}${told.join("")}.`;
     } else read.textContent = "No seed is shown.";
-    along.fit({ step: (longest() - 1) / Math.max(1, main().steps.length - 1) });
+    // Rounded down: a last step that ends beyond the slider by a rounding is none.
+    along.fit({ step: Math.floor((1e9 * (longest() - 1)) / Math.max(1, readOut().steps.length - 1)) / 1e9 });
     plots.forEach((p) => p.redraw());
     refresh();
   };
