@@ -240,15 +240,14 @@ def main():
         print("\nStopped.", file=sys.stderr)
         code = 130
     except Exception as error:
+        from .errors import FixMatchError
         from .terminal import sentence
 
-        if os.environ.get("RANK", "0") != "0":  # of several processes one says it
-            sys.exit(1)
-
-        told = sentence(error)
+        told, process = sentence(error), os.environ.get("RANK", "0")
         if told is None:
             raise
         line, code = told
-        if line:
-            print(line, file=sys.stderr)
+        everywhere = hasattr(error, "format_message") or isinstance(error, FixMatchError) and not error.alone
+        if line and (process == "0" or not everywhere):  # what all processes say, one says
+            print(line if process == "0" else f"Process {process}: {line}", file=sys.stderr)
     sys.exit(code or 0)

@@ -166,7 +166,7 @@ def _stl10(root):
 def _imagenet(root, image_size):
     from .streaming import load_imagenet
 
-    return Loaded(*load_imagenet(root, image_size or 224))
+    return Loaded(*load_imagenet(root, image_size))
 
 
 def _folder(root, image_size, labels_from):
@@ -243,7 +243,7 @@ def load_data(name, labels="recipe", seed=0, root=None, *, labeled=None, split=N
     pool = found.images if found.pool is None else found.pool
     others = torch.full((len(pool) - len(found.images),), len(found.class_names) if found.foreign else -1)
     u_true = torch.cat([found.targets, others])
-    if len(others) and len(indices) == len(found.images) and not found.foreign:
+    if len(indices) == len(found.images) and not found.foreign:
         u_true = torch.full_like(u_true, -1)  # a pseudo-label of a picture that trains with its label tells nothing
     # With every image labeled a view will do: a second copy of a large folder may not fit.
     chosen = slice(None) if indices == tuple(range(len(found.images))) else torch.tensor(indices)

@@ -33,7 +33,7 @@ def start(device=None):
     Returns:
         The name of this process's device. A process that torchrun has not started is alone, and gets what `fit` would take.
     """
-    if "LOCAL_RANK" not in os.environ:
+    if not started_by_torchrun():
         from .devices import choose_device
 
         return str(choose_device(device))
@@ -117,17 +117,18 @@ def joined(tensor):
 
 
 def agree(decide):
-    """What ``decide()`` gives in process 0, in every process; a `FixMatchError` there is raised everywhere."""
+    """What ``decide()`` gives in process 0, in every process; a `FixMatchError` there is raised everywhere, as it is."""
     answer = [None, None]
     if rank() == 0:
         try:
             answer[0] = decide()
         except FixMatchError as error:
-            answer[1] = str(error)
+            answer[1] = error
+            error.agreed = True
     if world_size() > 1:
         dist.broadcast_object_list(answer, src=0)
     if answer[1] is not None:
-        raise FixMatchError(answer[1])
+        raise answer[1]
     return answer[0]
 
 

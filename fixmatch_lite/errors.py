@@ -4,6 +4,9 @@
 class FixMatchError(ValueError):
     """Something the user can mend: one clear sentence that ends with what to do."""
 
+    agreed = False  # whether, of several processes, all raise it, by `distributed.agree`
+    alone = False   # whether, of several processes, this one alone may have met it
+
 
 class Diverged(FixMatchError):
     """A loss stopped being finite."""

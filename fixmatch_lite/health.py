@@ -13,6 +13,7 @@ FALL = 0.05           # of pseudo-label accuracy below its best before, that is 
 PLATEAU = 0.8         # a mask rate that stays below it to the end leaves pictures out for good
 LAGS = 0.1            # of test accuracy that the average may lie below the net
 BEGINNING = 0.1       # share of where it started that an average may still hold when the run ends
+THRESHOLDED = ("fixmatch", "uda", "flexmatch", "pseudo_label", "self_training", "mistaken")  # methods that ask tau
 
 
 class Health:
@@ -69,18 +70,22 @@ class Health:
         return self.seen[-1].step / self.recipe.steps
 
     def _nothing_kept(self, recent):
-        if self._judges(recent) and self._progress() >= LATE and max(m.mask_rate for m in recent) < NOTHING:
-            return (f"No unlabeled picture reaches the confidence of {self.recipe.tau}: so far only the labeled ones "
-                    "train the net. Try a smaller tau, more steps, or more labels, and look at some pictures: do the "
-                    "unlabeled ones show the same classes?")
+        waits = 0  # steps that have no pseudo-labels by design
+        if self.recipe.method == "self_training":
+            waits = self.recipe.steps / self.recipe.options.get("rounds", 5)
+        if self._judges(recent) and self._progress() >= LATE and recent[0].step > waits and max(m.mask_rate for m in recent) < NOTHING:
+            reason = f"reaches the confidence of {self.recipe.tau}" if self._tau("smaller") else "counts"
+            return (f"No unlabeled picture {reason}: so far only the labeled ones train the net. Try "
+                    f"{_or(self._tau('smaller'), 'more steps', 'more labels')}, and look at some pictures: do the unlabeled ones "
+                    "show the same classes?")
 
     def _wrong(self, recent):
         rates = [m.pseudo_label_accuracy for m in recent]
         if self._judges(recent) and None not in rates and self._progress() >= LATE and max(rates) < WRONG and \
                 min(m.mask_rate for m in recent) > 0.5:
             return (f"Most unlabeled pictures count, and only {rates[-1]:.0%} of their pseudo-labels are right: the "
-                    "net is sure of its mistakes. Try a larger tau, a smaller lr, more labels, or labeled pictures that are "
-                    "more typical of their class.")
+                    "net is sure of its mistakes. Try " + _or(self._tau("larger"), "a smaller lr", "more labels",
+                                                              "labeled pictures that are more typical of their class") + ".")
 
     def _falling(self, recent):
         rates = [m.pseudo_label_accuracy for m in self.seen if m.pseudo_label_accuracy is not None]
@@ -88,7 +93,7 @@ class Health:
             early, late = _median(rates[:-EVALUATIONS][-4 * EVALUATIONS:]), _median(rates[-EVALUATIONS:])
             if late < early - FALL:
                 return (f"The pseudo-labels get worse: {early:.0%} of those kept were right, now {late:.0%}. The net "
-                        "learns its own mistakes. Try a larger tau, a smaller lambda_u, or stop earlier.")
+                        f"learns its own mistakes. Try {_or(self._tau('larger'), 'a smaller lambda_u')}, or stop earlier.")
 
     def _classes(self, recent):
         per_class = [m.mask_rate_per_class for m in recent]
@@ -103,9 +108,9 @@ class Health:
         known = [k for k, ratio in enumerate(ratios) if ratio is not None]
         most, least = max(known, key=ratios.__getitem__), min(known, key=ratios.__getitem__)
         if ratios[most] > SWALLOWED:
-            aligned = "distribution alignment (--alignment) if the classes are equally frequent, " if self._may_align() else ""
-            return (f"The class {name(most)} swallows others: it has {ratios[most]:.1f} times the share of the "
-                    f"pseudo-labels that it has of the labels. Try {aligned}a larger tau, or other labeled pictures of it.")
+            aligned = "distribution alignment (--alignment) if the classes are equally frequent" if self._may_align() else ""
+            return (f"The class {name(most)} swallows others: it has {ratios[most]:.1f} times the share of the pseudo-labels "
+                    f"that it has of the labels. Try {_or(aligned, self._tau('larger'), 'other labeled pictures of it')}.")
         if ratios[least] < STARVED:
             more = ", or distribution alignment (--alignment)" if self._may_align() else ""
             more += ", or the method flexmatch" if self.recipe.method == "fixmatch" else ""
@@ -117,15 +122,19 @@ class Health:
             now, then = _median([m.mask_rate for m in recent]), _median([m.mask_rate for m in older])
             if NOTHING < now < PLATEAU and abs(now - then) < 0.02:
                 return (f"The share of unlabeled pictures that count has stopped at {now:.0%}. If some show none of the "
-                        "classes, that is as it should be; else try more steps or a smaller tau.")
+                        f"classes, that is as it should be; else try {_or('more steps', self._tau('smaller'))}.")
 
     def _average(self, recent):
         if self._progress() >= 0.5 and all(m.test_accuracy < m.test_accuracy_raw - LAGS for m in recent):
             decay = 1 - 10 / self.recipe.steps  # remembers a tenth of the run
-            less = f"a smaller ema_decay (--set ema_decay={decay:.4g}), " if 0 < decay < self.recipe.ema_decay else ""
+            less = f"a smaller ema_decay (--set ema_decay={decay:.6g}), " if 0 < decay < self.recipe.ema_decay else ""
             return (f"The moving average lies far below the net ({recent[-1].test_accuracy:.0%} and "
                     f"{recent[-1].test_accuracy_raw:.0%}): it remembers too long for so short a run. Try {less}a larger "
                     "bn_momentum, or more steps.")
+
+    def _tau(self, wanted):
+        """The advice to change tau; nothing where the method does not ask for it."""
+        return f"a {wanted} tau" if self.recipe.method in THRESHOLDED else ""
 
     def _may_align(self):
         """Whether the method could be aligned, and neither is nor aligns by itself."""
@@ -138,6 +147,12 @@ class Health:
 
 def _median(values):
     return sorted(values)[len(values) // 2]
+
+
+def _or(*ways):
+    """What there is of some ways out, in words."""
+    ways = [way for way in ways if way]
+    return ways[0] if len(ways) == 1 else f"{', '.join(ways[:-1])}{',' * (len(ways) > 2)} or {ways[-1]}"
 
 
 def describe_labels(counts, names):

@@ -3,6 +3,7 @@
 Taught in: chapters 9 and 17.
 """
 
+import contextlib
 import math
 from dataclasses import asdict, dataclass
 
@@ -48,14 +49,28 @@ def at_once(images, most=1024):
 def evaluate(model, images, targets, *, dtype=None, batch_size=None):
     """Accuracy of ``model`` on uint8 images (a tensor, or `streaming.Pictures`), in evaluation mode; the model's mode
     is put back afterward. ``batch_size``: how many at once; None takes `at_once`. Several processes share the work."""
-    right, batch_size = torch.zeros((), device=images.device), batch_size or at_once(images)
+    return accuracies([model], images, targets, dtype=dtype, batch_size=batch_size)[0]
+
+
+def accuracies(models, images, targets, *, dtype=None, batch_size=None):
+    """As `evaluate`, of several models; images on the disk are read once for all of them."""
+    right, batch_size = torch.zeros(len(models), device=images.device), batch_size or at_once(images)
     parts = list(zip(images.split(batch_size), targets.split(batch_size)))
-    with batch_statistics(model, on=False):
+    with contextlib.ExitStack() as modes:
+        for model in models:
+            modes.enter_context(batch_statistics(model, on=False))
         for part, truth in distributed.share(parts):
-            part = part if isinstance(part, torch.Tensor) else part.decoded()
+            inputs = to_float(part if isinstance(part, torch.Tensor) else part.decoded())
             with torch.autocast(images.device.type, dtype=dtype, enabled=dtype is not None):
-                right += (model(to_float(part)).argmax(1) == truth).sum()
-    return round(distributed.mean_(right).item() * distributed.world_size()) / len(targets)
+                right += torch.stack([(model(inputs).argmax(1) == truth).sum() for model in models])
+    return [round(share * distributed.world_size()) / len(targets) for share in distributed.mean_(right).tolist()]
+
+
+def diverged(what, recipe, step):
+    """The `Diverged` to raise where ``what`` (a loss, the weights) is no longer finite."""
+    return Diverged(
+        f"The {what} stopped being finite before step {step}; try a smaller lr (it is {recipe.lr}), "
+        "precision='float32', or look for broken images. The last checkpoint, if any, is from before that.")
 
 
 class Tally:
@@ -75,7 +90,8 @@ class Tally:
             classes = loss.pseudo_label if loss.pseudo_label.ndim == 1 else loss.pseudo_label.argmax(1)
             known = loss.mask * (truth >= 0)
             per_class = self._sums[5:].view(3, -1)
-            per_class.index_add_(1, classes, torch.stack([loss.mask, known, known * (classes == truth)]))
+            added = torch.stack([loss.mask, known, known * (classes == truth)])
+            per_class += torch.zeros_like(per_class).index_add_(1, classes, added)  # ones added to 2**24 in float32 are lost
 
     def clear(self):
         """Count from nothing again, in the same memory."""
@@ -90,9 +106,7 @@ class Tally:
         sums = distributed.mean_(self._sums)  # of the processes' shares
         (steps, *losses, judged), per_class = (part.tolist() for part in sums.tensor_split([5]))
         if not all(math.isfinite(value) for value in losses):
-            raise Diverged(
-                f"The loss stopped being finite before step {step}; try a smaller lr (it is {recipe.lr}), "
-                "precision='float32', or look for broken images. The last checkpoint, if any, is from before that.")
+            raise diverged("loss", recipe, step)
         names = ("loss", "loss_supervised", "loss_unsupervised")
         return {name: value / steps for name, value in zip(names, losses)} | self._shares(per_class, judged), int(steps)
 

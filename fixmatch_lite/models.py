@@ -223,7 +223,7 @@ class MovingAverage(AveragedModel):
 def batch_statistics(model, on=True):
     """In this context batch norm takes the statistics of the batch at hand and leaves its running ones alone; with
     ``on=False`` the model is in evaluation mode instead. Afterward all is as before."""
-    was_training = model.training
+    modes = [(module, module.training) for module in model.modules()]  # a part of a net may be frozen
     norms = [module for module in model.modules() if getattr(module, "track_running_stats", False)]
     model.train(on)
     for norm in norms:
@@ -233,7 +233,8 @@ def batch_statistics(model, on=True):
     finally:
         for norm in norms:
             norm.track_running_stats = True
-        model.train(was_training)
+        for module, training in modes:
+            module.training = training
 
 
 def decayed_and_not(*models):

@@ -63,7 +63,7 @@ def read_all(paths, image_size, spare=range(0)) -> tuple[torch.Tensor, int]:
         (height, width), count = max(sizes.items(), key=lambda item: (item[1], item[0][0] * item[0][1], item[0]))
         why = "as all are" if len(sizes) == 1 else f"as {count:,} of them are; the rest are resized and cropped"
     else:
-        height, width = _sides(image_size)
+        height, width = sides(image_size)
         why = "as asked"
     _check_memory(len(paths), height, width)
     pixels = np.empty((len(paths), 3, height, width), dtype=np.uint8)
@@ -99,7 +99,8 @@ def read_all(paths, image_size, spare=range(0)) -> tuple[torch.Tensor, int]:
     return torch.from_numpy(np.ascontiguousarray(pixels[:, :channels])), len(unread)
 
 
-def _sides(image_size):
+def sides(image_size):
+    """``(height, width)`` in pixels of a number or a pair; anything else is refused."""
     sides = image_size if isinstance(image_size, (tuple, list)) else (image_size, image_size)
     if len(sides) != 2 or not all(isinstance(side, numbers.Integral) and not isinstance(side, bool) and side >= 1 for side in sides):
         raise FixMatchError(f"An image size of {image_size!r} is not possible: give a number of pixels, such as 32, or (height, width).")

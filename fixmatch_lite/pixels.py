@@ -50,7 +50,7 @@ def _equalize(images, magnitude):
 
 
 def _posterize(images, magnitude):
-    dropped = 8 - magnitude.int().view(-1, 1, 1)
+    dropped = (8 - magnitude.int().view(-1, 1, 1)).clamp(0, 8)
     return ((gray_levels(images) >> dropped) << dropped).to(torch.uint8)
 
 

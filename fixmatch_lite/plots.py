@@ -21,7 +21,6 @@ COLORS = {
     "wrong": "#D55E00",
     "accuracy": "#AA3377",
 }
-MARKERS = {"labeled": "o", "kept": "^", "dropped": ".", "wrong": "x", "accuracy": "s"}
 PAPER, INK = "#FCFBF8", "#22262B"
 
 _STYLE = {
@@ -94,7 +93,7 @@ def show_images(images, titles=None, columns=10, colors=None, size=0.62):
         if k >= len(images):
             continue
         picture = images[k].permute(1, 2, 0).numpy()
-        cell.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        cell.imshow(picture[..., 0] if picture.shape[2] == 1 else picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         if titles is not None:
             color = INK if colors is None else COLORS.get(colors[k], colors[k])
             cell.set_title(str(titles[k]), fontsize=8, loc="center", pad=2, color=color)
@@ -104,6 +103,8 @@ def show_images(images, titles=None, columns=10, colors=None, size=0.62):
 
 def plot_curves(histories, metric="test_accuracy", label=None, color="accuracy", ax=None):
     """Draw one metric of several runs against the steps: every run thin, the median thick.
+
+    Where runs were evaluated at different steps, the median is of those that all have.
 
     Args:
         histories: a list of runs, each a list of `Metrics` (or of dictionaries with the same keys).
@@ -126,14 +127,14 @@ def plot_curves(histories, metric="test_accuracy", label=None, color="accuracy",
     color = COLORS.get(color, color)
     get = lambda m, key: m[key] if isinstance(m, dict) else getattr(m, key)
     value = lambda m: np.nan if get(m, metric) is None else get(m, metric)
-    curves = [([get(m, "step") for m in run], [value(m) for m in run]) for run in histories]
-    for steps, values in curves:
-        ax.plot(steps, values, color=color, linewidth=0.8, alpha=0.45)
-    shortest = min(len(steps) for steps, _ in curves)
+    curves = [{get(m, "step"): value(m) for m in run} for run in histories]
+    for curve in curves:
+        ax.plot(list(curve), list(curve.values()), color=color, linewidth=0.8, alpha=0.45)
+    shared = [step for step in curves[0] if all(step in curve for curve in curves)]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="All-NaN slice")  # no run has the metric there: a gap in the median, too
-        middle = np.nanmedian(np.array([values[:shortest] for _, values in curves], dtype=float), axis=0)
-    ax.plot(curves[0][0][:shortest], middle, color=color, linewidth=2.4, label=label)
+        middle = np.nanmedian(np.array([[curve[step] for step in shared] for curve in curves], dtype=float), axis=0)
+    ax.plot(shared, middle, color=color, linewidth=2.4, label=label)
     ax.set_xlabel("step")
     ax.set_ylabel(metric.replace("_", " "))
     return ax

@@ -145,7 +145,7 @@ def measure_again(run, *, root=None, image_size=None, labels_from=None, device=N
             their test pictures are others, the logger ``fixmatch_lite`` says so.
     """
     device, found = choose_device(device), source_of(run)
-    if run.recipe.dataset == "folder" and "image_shape" in run.provenance:
+    if run.recipe.dataset in ("folder", "imagenet") and "image_shape" in run.provenance:
         found = {"image_size": tuple(run.provenance["image_shape"][1:]), **{k: v for k, v in found.items() if v is not None}}
     model, dtype = run.model().to(device), autocast_dtype(device, run.recipe.precision)
     data = load_data(run.recipe.dataset, None, root=root or found.get("root"), labels_from=labels_from or found.get("labels_from"),

@@ -121,7 +121,7 @@ def _rules(r):
         ("split", one_of(SPLITS), r.split in SPLITS),
         ("method", one_of(METHODS), r.method in METHODS),
         ("options", "a dictionary", isinstance(r.options, dict)),
-        ("alignment", "True, False or None", r.alignment in (True, False, None)),
+        ("alignment", "True, False or None", r.alignment is None or isinstance(r.alignment, bool)),
         ("alignment", f"None or False with the method {r.method}: only fixmatch, remixmatch, softmatch and uda can be "
                       "aligned", not r.alignment or alignable),
         ("forward", one_of(FORWARDS), r.forward in FORWARDS),

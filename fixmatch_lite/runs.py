@@ -103,6 +103,9 @@ def _may_resume(folder, resume, recipe, data, own):
     else:  # stopped before the first checkpoint: it begins again, as it was
         run = load(folder)
         check_belongs(f"The run in {folder}", {"recipe": run.recipe.as_dict(), **run.provenance}, recipe, data, own)
+        if lines(folder):  # a checkpoint is written before its line
+            raise FixMatchError(f"The run in {folder} has evaluations, and its checkpoint is gone, so it cannot go on; choose another "
+                                "folder for a new one.")
     return False
 
 

@@ -22,7 +22,7 @@ from . import distributed
 from .batches import Batch, Batches
 from .errors import FixMatchError
 from .folders import class_folders
-from .pictures import Unreadable, open_picture
+from .pictures import Unreadable, open_picture, sides
 
 AHEAD = 3           # batches that are being prepared
 CENTER = 224 / 256  # share of the shorter side that an evaluation sees, as is usual
@@ -167,13 +167,17 @@ class StreamedBatches(Batches):
         return torch.randint(2**62, (count, views), generator=self._cuts)
 
 
-def load_imagenet(root, side=224):
+def load_imagenet(root, image_size=None):
     """``(train_pictures, train_targets, val_pictures, val_targets, class_names)`` of ImageNet as it is usually unpacked:
     ``root/train/<class>/…`` and ``root/val/<class>/…``. Its owners give it out on registration; nothing is fetched.
+    ``image_size``: pixels of a side; None takes 224.
 
     Raises:
-        FixMatchError: a folder is missing or empty, or the two have different classes.
+        FixMatchError: a folder is missing or empty, the two have different classes, or the size is not one of a square.
     """
+    side, width = sides(224 if image_size is None else image_size)
+    if side != width:
+        raise FixMatchError(f"Pictures of ImageNet are cut to squares: give one number of pixels in place of {image_size}.")
     root = Path("data" if root is None else root)
     if not root.is_dir():
         raise FixMatchError(f"There is no folder {root}: ImageNet is given out on registration at image-net.org; unpack "

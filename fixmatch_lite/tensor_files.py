@@ -6,6 +6,7 @@ over a limit is cut into parts, since many places take no large files. Source: t
 documentation of safetensors.
 """
 
+import glob
 import hashlib
 import json
 from pathlib import Path
@@ -49,7 +50,7 @@ def write_tensors(path, tensors, state):
 
 def parts_of(path):
     """The files beside ``path`` that hold the rest of it."""
-    return [p for p in path.parent.glob(f"{path.name}.????????????") if not p.name.endswith(".part")]
+    return [p for p in path.parent.glob(f"{glob.escape(path.name)}.????????????") if not p.name.endswith(".part")]
 
 
 def remove_tensors(path):
@@ -65,14 +66,19 @@ def read_tensors(path):
         OSError: a file is not there or cannot be read.
         ValueError, SafetensorError: it is cut short, or not one of ours.
     """
-    path = Path(path)
-    tensors, state = _unpacked(path.read_bytes())
-    for name, size in state.pop("parts", {}).items():
-        part = path.with_name(name)
-        if not part.exists() or part.stat().st_size != size:
-            raise ValueError(f"its part {name} is missing or cut short")
-        tensors |= _unpacked(part.read_bytes())[0]
-    return tensors, state
+    path, was = Path(path), None
+    while (main := path.read_bytes()) != was:  # a run that goes on may write it anew meanwhile, and its parts
+        (tensors, state), missing = _unpacked(main), None
+        for name, size in state.pop("parts", {}).items():
+            part = path.with_name(name)
+            content = part.read_bytes() if part.exists() else b""
+            if len(content) != size:
+                missing, was = name, main
+                break
+            tensors |= _unpacked(content)[0]
+        if missing is None:
+            return tensors, state
+    raise ValueError(f"its part {missing} is missing or cut short")
 
 
 def _groups(tensors):

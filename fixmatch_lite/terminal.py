@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 import sys
 
@@ -116,8 +117,10 @@ def stopped(out, recipe, began_as):
     resume = ["--resume"] if (out / runs.RECIPE).exists() else []  # before that there is nothing to go on with
     if not any(word == "--out" or word.startswith("--out=") for word in again):
         again += ["--out", str(out)]
-    program = "fixmatch-lite"
-    if (processes := distributed.world_size()) > 1:
+    program, processes = "fixmatch-lite", distributed.world_size()
+    if processes > 1:
         program = f"torchrun --nproc-per-node={processes} -m fixmatch_lite"
-    return (f"Stopped; the run is kept up to step {kept:,} of {recipe.steps:,}. "
-            f"Go on with: {program} {shlex.join([*again, *resume])}")
+    command = f"{program} {shlex.join([*again, *resume])}"
+    if processes != int(os.environ.get("LOCAL_WORLD_SIZE", processes)):  # on several machines
+        command = "the same torchrun command on every machine, with --resume"
+    return f"Stopped; the run is kept up to step {kept:,} of {recipe.steps:,}. Go on with: {command}"

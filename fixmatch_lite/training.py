@@ -21,7 +21,7 @@ from .errors import FixMatchError
 from .files import make_folder
 from .losses import Loss
 from .methods import make_method
-from .metrics import Metrics, Tally, evaluate
+from .metrics import Metrics, Tally, accuracies, diverged, evaluate
 from .models import MovingAverage, batch_statistics, decayed_and_not, make_net
 from .progress import Progress
 from .recipes import Recipe, recipe
@@ -40,7 +40,7 @@ def learning_rate(recipe, step):
     """
     progress = step / recipe.steps
     if progress < recipe.warmup:
-        return recipe.lr * (step + 1) / math.ceil(recipe.warmup * recipe.steps)
+        return recipe.lr * (step + 1) / max(1, math.ceil(round(recipe.warmup * recipe.steps, 6)))
     if recipe.schedule == "steps":
         return recipe.lr * 0.1 ** sum(progress >= share for share in recipe.decays)
     return recipe.lr * math.cos(7 * math.pi * step / (16 * recipe.steps))
@@ -130,6 +130,8 @@ class Training:
                 self.step = until
         shares, steps = self._tally.read(self.recipe, self.step)  # the one place where the host waits for the device
         self._tally.clear()
+        if not torch.stack([part.isfinite().all() for part in self.model.parameters()]).all():
+            raise diverged("weights", self.recipe, self.step)  # by the last update, after its loss was counted
         metrics = self._evaluate(shares, steps, time.perf_counter() - began, began)
         self.last_metrics = metrics.as_dict()
         if self.checkpoint is not None:
@@ -210,8 +212,7 @@ class Training:
     def _evaluate(self, shares, steps, trained, began):
         recipe, data = self.recipe, self.data
         views = recipe.batch_size * (1 + recipe.mu * len(self.method.views))
-        accuracy, raw = (evaluate(model, data.x_test, data.y_test, dtype=self.dtype)
-                         for model in (self.ema_model, self.model))
+        accuracy, raw = accuracies((self.ema_model, self.model), data.x_test, data.y_test, dtype=self.dtype)
         self.seconds += time.perf_counter() - began
         return Metrics(
             step=self.step, **shares, test_accuracy=accuracy, test_accuracy_raw=raw,
@@ -250,7 +251,7 @@ def fit(recipe, data, *, device=None, checkpoint=None, resume=False, progress=No
 
     Raises:
         FixMatchError: recipe and data do not fit, the checkpoint is not of this recipe and data or is damaged, the
-            start is of another net or given beside a net of your own, the device is not there, or the loss stops being finite.
+            start is of another net or given beside a net of your own, the device is not there, or loss or weights stop being finite.
     """
     return Training(recipe, data, device=device, checkpoint=checkpoint, resume=resume, progress=progress,
                     compile=compile, net=net, method=method, strong=strong, start=start)

@@ -9,7 +9,7 @@ import typer
 from . import distributed
 from .data import load_data
 from .devices import choose_device
-from .errors import FixMatchError
+from .errors import Diverged, FixMatchError
 from .files import write_atomically
 from .health import Health, describe_labels
 from .places import SOURCE, check_out, default_out, setting
@@ -81,6 +81,9 @@ def run_training(recipe, out, places, *, labeled, labels, start, device, resume,
             table.row(metrics)
             for sentence in health(metrics):
                 say(sentence)
+    except FixMatchError as error:
+        error.alone = not error.agreed and not isinstance(error, Diverged)  # an unreadable picture, say
+        raise
     except KeyboardInterrupt:
         if first:
             print("\n" + stopped(out, recipe, sys.argv[1:]), file=sys.stderr)

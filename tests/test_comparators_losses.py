@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -232,9 +233,10 @@ def test_uda_and_its_annealing(tsa, rises, progress):
 def test_uda_with_one_label_left_or_none():
     """A label that is learned is left out; the mean is over those that are left, and of none it is 0."""
     method, run = made("uda", DATA, options={"tsa": "linear"})
+    run = SimpleNamespace(progress=0.5)
     eta = method.threshold(0.5)
     logits = torch.tensor([[5.0, 0, 0], [0, 0, 0]], requires_grad=True)
-    one, none = method._annealed(logits, torch.tensor([0, 1]), 0.5), method._annealed(logits[:1], torch.tensor([0]), 0.5)
+    one, none = method._annealed(logits, torch.tensor([0, 1]), run), method._annealed(logits[:1], torch.tensor([0]), run)
     assert eta == pytest.approx(2 / 3) and one.item() == pytest.approx(math.log(3)) and none == 0
     none.backward()
     assert (logits.grad == 0).all()

@@ -51,6 +51,18 @@ def test_curves_are_the_runs_and_their_median_up_to_the_shortest():
     assert ax.get_legend_handles_labels()[1] == ["three"] and ax.get_ylabel() == "test accuracy"
 
 
+def test_the_median_is_over_one_step_and_not_over_one_place():
+    often, seldom = rows([20, 40, 60, 80]), [{"step": step, "test_accuracy": step} for step in (40, 80, 120)]
+    ax = plots.plot_curves([often, seldom])
+    assert ax.lines[-1].get_xydata().tolist() == [[40, 40], [80, 80]]
+
+
+def test_an_image_may_be_one_pixel_wide_or_one_pixel():
+    for shape in ((1, 3, 1, 8), (1, 3, 1, 1), (1, 1, 8, 1)):
+        shown = plots.show_images(torch.zeros(shape, dtype=torch.uint8)).axes[0].images[0].get_array()
+        assert shown.shape[:2] == shape[2:]
+
+
 def test_where_no_run_has_a_value_the_median_has_a_gap_and_nobody_is_warned():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -173,6 +173,7 @@ def test_resume_refuses_another_labeled_set_and_leaves_the_run_alone(digits, tmp
     recording.close()
     if not checkpoint:
         (tmp_path / "run" / fm.runs.CHECKPOINT).unlink()
+        (tmp_path / "run" / fm.runs.METRICS).write_text("")
     before = snapshot(tmp_path / "run")
     with pytest.raises(fm.FixMatchError, match="another labeled set"):
         next(fm.runs.record(tmp_path / "run", small(), fm.load_data("digits", seed=3), resume=True))

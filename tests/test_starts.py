@@ -98,6 +98,7 @@ def test_a_record_says_what_it_began_with_and_goes_on_with_nothing_else(digits, 
     assert [len(s["seeds"]) for s in begun] == [3] and len(sets) == 2, "whichever of the seeds they began with, they are one set"
     next(fm.runs.record(tmp_path / "early", recipe, digits, device="cpu", start=SIMCLR))
     remove_tensors(tmp_path / "early" / fm.runs.CHECKPOINT)  # killed before there was one
+    (tmp_path / "early" / fm.runs.METRICS).write_text("")
     assert [m.loss for m in record("early", resume=True, start=SIMCLR)] == [m.loss for m in whole]
 
 

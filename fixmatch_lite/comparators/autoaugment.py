@@ -18,7 +18,7 @@ class AutoAugment:
     told otherwise. Shifts scale with the image.
 
     Args:
-        recipe: not asked.
+        recipe: of it, ``fill`` in the place of gray; None: gray.
 
     Called with uint8 ``(N, C, H, W)`` and a generator it returns a new batch. Source: Cubuk et al. 2019, table 7, as
     in torchvision.transforms.AutoAugment. Taught in: chapter 7.
@@ -28,7 +28,7 @@ class AutoAugment:
     _FACTORS = ("Brightness", "Color", "Contrast", "Sharpness")
 
     def __init__(self, recipe=None):
-        self.fill = 127
+        self.fill = 127 if recipe is None or recipe.fill is None else recipe.fill
         self._made = {}  # tables, by size and device; kept, since a recorded CUDA graph reads them where they are
 
     def table(self, size, device):

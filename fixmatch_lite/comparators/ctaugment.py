@@ -56,7 +56,8 @@ class CTAugment(nn.Module):
     them; these do not. FixMatch's `Cutout` comes after this on strong views, and not on probes, as there.
 
     Args:
-        recipe: not asked; the values are those of the released code.
+        recipe: of it, ``fill``, for what a move uncovers and for its own square; None: black and gray, which are, as all
+            else, the released code's.
         depth, decay, threshold: operations an image, memory of a rate, smallest p that counts.
 
     Called with uint8 ``(N, C, H, W)`` and a generator it returns a new batch. ``rates`` is float32 (19, 2, 17): the
@@ -68,6 +69,8 @@ class CTAugment(nn.Module):
     def __init__(self, recipe=None, *, depth=2, decay=0.99, threshold=0.8):
         super().__init__()
         self.depth, self.decay, self.threshold = depth, decay, threshold
+        fill = None if recipe is None else recipe.fill
+        self.uncovered, self.covered = (0, GRAY) if fill is None else (fill, fill)
         bins = torch.tensor([[bins, len(FILTERS) if name == "rescale" else 1]
                              for name, (_, bins, _) in OPERATIONS.items()])
         self.register_buffer("bins", bins, persistent=False)
@@ -141,9 +144,9 @@ class CTAugment(nn.Module):
                 side = height if operation == "TranslateY" else width
                 magnitude = torch.where(chosen == k, amount(first, side), magnitude)
         operations = [operation or "Identity" for operation, _, _ in OPERATIONS.values()]
-        images = apply_each(images, operations, chosen, magnitude, fill=0)
+        images = apply_each(images, operations, chosen, magnitude, fill=self.uncovered)
         covered = self._box(images, first, place) & (chosen == NAMES.index("cutout")).view(-1, 1, 1, 1)
-        images = cover(images, covered, GRAY)
+        images = cover(images, covered, self.covered)
         return rescale(images, level, chosen == NAMES.index("rescale"))
 
     @staticmethod

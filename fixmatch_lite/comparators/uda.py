@@ -69,7 +69,7 @@ class UDA(Consistency):
         loss = semi_supervised_loss(logits_x, batch.y, logits_u_strong, pseudo, self.lambda_u, kept)
         entropy = torch.special.entr(pseudo.target).sum(-1)  # what makes of a cross-entropy a divergence: a constant
         unsupervised = loss.unsupervised - (pseudo.weight * entropy).mean()
-        supervised = self._annealed(logits_x, batch.y, run.progress)
+        supervised = self._annealed(logits_x, batch.y, run)
         return loss._replace(total=supervised + self.lambda_u * unsupervised, supervised=supervised,
                              unsupervised=unsupervised)
 
@@ -77,10 +77,10 @@ class UDA(Consistency):
         """eta: the probability of the true class above which a labeled image is left out."""
         return SIGNALS[self.tsa](progress) * (1 - 1 / self.num_classes) + 1 / self.num_classes
 
-    def _annealed(self, logits_x, y, progress):
+    def _annealed(self, logits_x, y, run):
         each = F.cross_entropy(logits_x, y, reduction="none")
         if self.tsa == "none":
             return each.mean()
-        counts = (torch.exp(-each.detach()) <= self.threshold(progress)).float()
+        counts = (torch.exp(-each.detach()) <= self.threshold(run.progress)).float()
         number = distributed.summed(counts.sum()).clamp(min=1) / distributed.world_size()  # a process's even share of it
         return (counts * each).sum() / number
