@@ -153,9 +153,9 @@ def test_optimizer_is_the_recipes(digits, changes):
 
 def test_evaluation_computes_as_training_does(digits, monkeypatch):
     asked = []
-    monkeypatch.setattr(fm.training, "evaluate", lambda *a, dtype=None: asked.append(dtype) or 0.5)
+    monkeypatch.setattr(fm.training, "accuracies", lambda *a, dtype=None: asked.append(dtype) or (0.5, 0.5))
     next(fm.fit(small(precision="bfloat16"), digits, device="cpu"))
-    assert asked == [torch.bfloat16] * 2
+    assert asked == [torch.bfloat16]
 
 
 # test_cli.py, test_distributed.py
@@ -600,7 +600,8 @@ def test_what_may_be_recorded_as_a_graph(digits, monkeypatch):
 
 
 def test_several_processes_run_on_cuda_or_cpu(monkeypatch):
-    monkeypatch.setenv("LOCAL_RANK", "0"), monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    for name, value in {"TORCHELASTIC_RUN_ID": "none", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
     with pytest.raises(fm.FixMatchError, match="run on cuda or cpu, not on mps"):
         distributed.start("mps")
 
