@@ -434,6 +434,21 @@ def test_threshold_keeps_what_python_keeps_by_key_and_by_mouse(show):
 
 
 @pytest.mark.browser
+def test_at_a_threshold_of_one_the_certain_are_in_color(show):
+    right = np.array([True] * 38 + [False] * 3 + [True] * 660 + [False] * 300)  # the first 41 are certain
+    page = show(widgets.Threshold([1.0] * 41 + [0.99] * 960, right, tau=0.9, noun="digits"))
+    page.get_by_role("slider").press("End")
+    assert value(page, "kept").startswith("41 of 1001") and value(page, "wrong among").startswith("3 ")
+    tall = lambda color: sum(map(float, page.locator(f"svg[role=img] rect[fill='{color}']").evaluate_all(
+        "all => all.map(r => r.getAttribute('height'))")))
+    unit = tall("none") / 1001
+    assert tall("var(--fm-kept)") == pytest.approx(38 * unit, abs=0.1)
+    assert tall("var(--fm-wrong)") == pytest.approx(max(2, 3 * unit), abs=0.1)  # three of a thousand are still seen
+    page.get_by_role("slider").press("Home")
+    assert tall("none") == 0 and tall("var(--fm-kept)") + tall("var(--fm-wrong)") == pytest.approx(1001 * unit, abs=0.1)
+
+
+@pytest.mark.browser
 def test_reliability_measures_what_python_measures(show):
     widget = widgets.Reliability(*some_logits(), tau=0.9)
     page = show(widget)
@@ -469,6 +484,26 @@ def test_reliability_measures_what_python_measures(show):
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 1000])
+def test_no_circle_and_no_word_covers_the_threshold_of_a_reliability_diagram(show, width):
+    page = show(widgets.Reliability(*some_logits(), tau=0.9), width=width)
+    covered = page.evaluate("""() => {
+        const slider = [...document.querySelectorAll('input[type=range]')].at(-1), found = [];
+        const meet = (p, q) => Math.min(p.right, q.right) > Math.max(p.left, q.left) &&
+            Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top) > 2;
+        for (const model of [0, 1]) for (let tau = 0; tau <= 1; tau += 0.05) {
+            const list = document.querySelector('select');
+            list.value = model; list.dispatchEvent(new Event('change'));
+            slider.value = tau; slider.dispatchEvent(new Event('input'));
+            const all = [...document.querySelectorAll('svg[role=img] :is(text, circle)')],
+                label = all.find((n) => n.textContent.startsWith('τ')), box = label.getBoundingClientRect();
+            for (const n of all) if (n !== label && meet(n.getBoundingClientRect(), box)) found.push(`${tau}: ${n.outerHTML}`);
+        }
+        return found; }""")
+    assert covered == []
+
+
+@pytest.mark.browser
 def test_augmentation_bench_tells_what_the_models_said(show):
     images, y, models = some_pictures()
     widget = widgets.AugmentationBench(images, y, models, fill=0)
@@ -501,8 +536,9 @@ def test_augmentation_bench_tells_what_the_models_said(show):
     same(turn)
     operation.select_option("Quarter turn")
     same(lambda x, at: torch.rot90(x, 1, (2, 3)))
-    assert level.is_disabled()
+    assert level.is_disabled() and page.locator("output").inner_text() == "–"
     operation.select_option("Posterize")
+    assert page.locator("output").inner_text() == level.input_value()
     same(lambda x, at: fm.augment.apply("Posterize", x, torch.tensor(4.0 - 4 * at // 10)))
     page.get_by_text("Show the numbers").click()
     page.locator("tbody tr").first.wait_for()
@@ -650,6 +686,27 @@ def test_contrast_equals_the_cross_entropy_over_all_candidates(show):
 
 
 @pytest.mark.browser
+def test_an_arrow_of_contrast_ends_at_the_end_and_leaves_the_others_theirs(show):
+    page = show(widgets.Contrast(partner=0.6, own=0.4, others=0.1, T=0.5, counts=(45, 401)))
+    arrows = lambda: page.locator(".fm-plot svg").first.locator("path[stroke-width='3']:not([d*=L])").evaluate_all(
+        "all => all.map(p => [p.getAttribute('stroke').slice(9, -1), p.getTotalLength()])")
+    reach = lambda: page.locator(".fm-plot svg").first.evaluate("""svg => {
+        const half = svg.querySelector('path').getBBox();
+        return [...svg.querySelectorAll("path[stroke-width='3']:not([d*=L])")].map((p) => p.getBBox()).every((b) =>
+            b.x > half.x - 1 && b.x + b.width < half.x + half.width + 1 && b.y + b.height < half.y + half.height + 1); }""")
+    partner, own, others = (page.get_by_role("slider", name=name) for name in ("With its partner", "strangers of its", "those of other"))
+    assert [kind for kind, _ in arrows()] == ["kept", "wrong", "dropped"] and reach()
+    others_push = dict(arrows())["dropped"]
+    partner.press("End")  # it is where it is pulled to
+    assert [kind for kind, _ in arrows()] == ["wrong", "dropped"] and reach() and dict(arrows())["dropped"] >= others_push
+    partner.fill("0.6")
+    others.press("Home")
+    assert [kind for kind, _ in arrows()] == ["kept", "wrong"] and reach()
+    others.fill("-0.95")
+    assert [kind for kind, _ in arrows()] == ["kept", "wrong", "dropped"] and reach()
+
+
+@pytest.mark.browser
 def test_loss_calculator_equals_fixmatch_loss(show):
     widget = widgets.LossCalculator(logits_x=[[2, 0.5, -1], [0, 1, 0.5]], y=[0, 2])
     page = show(widget)
@@ -765,6 +822,45 @@ def test_line_follows_a_dragged_student(show):
         same(0.02)
     page.get_by_role("button", name="Put all back").click()
     assert same(0.006) == first
+
+
+@pytest.mark.browser
+def test_a_finger_on_a_label_moves_the_label_and_not_the_page(show):
+    table = fm.study_hours.raw_table()
+    tall = "<div style='height: 600px'></div>"
+    page = show(tall, widgets.LineFit(table.Hours, table.Scores, [0, 6, 11]), tall, width=390, height=844, is_mobile=True, has_touch=True)
+    page.evaluate("document.querySelector('figure').scrollIntoView({ block: 'center' })")
+    point = page.locator("[data-student='6']")
+    marks = lambda: float(re.search(r"([\d.]+) marks", point.get_attribute("aria-label"))[1])
+    box, scrolled, before = point.locator("circle").first.bounding_box(), page.evaluate("scrollY"), marks()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    draw_a_finger(page, (x, y), (x, y + 60), steps=15, pause=20)
+    now = point.locator("circle").first.bounding_box()
+    assert page.evaluate("scrollY") == scrolled and marks() < before
+    assert now["y"] + now["height"] / 2 == pytest.approx(y + 60, abs=3)
+    plot = page.locator(".fm-plot").bounding_box()
+    draw_a_finger(page, (plot["x"] + 300, plot["y"] + 230), (plot["x"] + 300, plot["y"] + 130), steps=15, pause=20)  # beside them all
+    assert page.evaluate("scrollY") > scrolled
+
+
+@pytest.mark.browser
+def test_a_line_that_is_drawn_anew_does_not_take_the_focus_back(show):
+    table = fm.study_hours.raw_table()
+    page = show(widgets.LineFit(table.Hours, table.Scores, [0, 6, 11]), "<p>Some text</p>")
+    student, plot = page.locator("[data-student='6'] circle").first, page.locator(".fm-plot").bounding_box()
+    focused = lambda: page.evaluate("document.activeElement.dataset.student ?? document.activeElement.tagName")
+    for place in (page.get_by_text("Some text").bounding_box(), {"x": plot["x"] + 60, "y": plot["y"] + 40}):
+        box = student.bounding_box()
+        page.mouse.move(box["x"] + 16, box["y"] + 16)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 16, box["y"] + 28, steps=3)
+        page.mouse.up()
+        assert focused() == "6"
+        page.mouse.click(place["x"] + 4, place["y"] + 4)
+        wide, drawn = page.viewport_size["width"], page.locator("[data-student='6']").element_handle()
+        page.set_viewport_size({"width": wide - 40, "height": 900})
+        page.wait_for_function("was => !was.isConnected", arg=drawn, polling=50)
+        assert focused() == "BODY"
 
 
 @pytest.mark.browser
@@ -939,6 +1035,70 @@ def test_run_explorer_reads_out_the_curve_that_is_pointed_at(show):
         assert page.get_by_label("Read out").input_value() == runs[seed].name
 
 
+def explored_unevenly():
+    """FixMatch with thirty evaluations, one with labels alone that has eight."""
+    (long, _, _, short, *_), shares = explored(), np.linspace(0.5, 0.9, 30)
+    metrics = lambda run, steps: tuple(dataclasses.replace(run.metrics[0], step=step, test_accuracy=float(share))
+                                       for step, share in zip(steps, shares))
+    return [dataclasses.replace(run, metrics=metrics(run, steps))
+            for run, steps in ((long, range(10, 301, 10)), (short, range(30, 241, 30)))]
+
+
+@pytest.mark.browser
+def test_the_step_beside_the_slider_is_the_step_of_the_sentence_to_the_last(show):
+    page = show(widgets.RunExplorer(explored_unevenly(), method="fixmatch", other="supervised"))
+    slider, method, listed = page.get_by_role("slider", name="After step"), page.get_by_label("Method"), page.get_by_label("Read out")
+
+    def same(last):
+        told = lambda: number(page.locator(".fm-read").inner_text().split("step")[1])
+        seen = []
+        slider.press("Home")
+        for _ in range(50):
+            assert number(page.locator("output").inner_text()) == told() == number(slider.get_attribute("aria-valuetext"))
+            if seen[-1:] == [told()]:
+                break
+            seen.append(told())
+            slider.press("ArrowRight")
+        slider.press("End")
+        assert number(page.locator("output").inner_text()) == told() == seen[-1] == last
+        return len(seen)
+
+    assert same(300) == 30
+    listed.select_option("supervised, seed 0")
+    assert same(240) == 8
+    page.get_by_label("Beside it").select_option("none")
+    method.select_option("supervised")
+    assert same(240) == 8
+
+
+@pytest.mark.browser
+def test_a_finger_scrolls_over_the_curves_and_a_tap_chooses_one(show):
+    runs, tall = explored(), "<div style='height: 900px'></div>"
+    page = show(widgets.RunExplorer(runs[:3]), tall, width=390, height=844, is_mobile=True, has_touch=True)
+    listed, box = page.get_by_label("Read out"), page.locator("svg[role=img]").first.bounding_box()
+    before = page.locator(".fm-read").inner_text()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    draw_a_finger(page, (x, y), (x, y - 150), steps=15, pause=20)
+    page.wait_for_function("scrollY > 50", polling=50)
+    assert listed.input_value() == "" and page.locator(".fm-read").inner_text() == before
+    box = page.locator("svg[role=img]").first.bounding_box()
+    page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    assert listed.input_value() in [run.name for run in runs[:3]] and page.locator(".fm-read").inner_text() != before
+
+
+@pytest.mark.browser
+def test_the_same_link_leads_to_its_run_once_more(show):
+    runs = explored()
+    widget = widgets.RunExplorer(runs)
+    page = show(f"<a {widget.link(runs[4])}>a run</a>", widget)
+    listed, there = page.get_by_label("Read out"), "name => [...document.querySelectorAll('select')].at(-1).value === name"
+    for _ in range(3):
+        page.get_by_text("a run", exact=True).click()
+        page.wait_for_function(there, arg=runs[4].name, polling=50, timeout=5000)
+        page.get_by_label("Labels").select_option("10")
+        assert listed.input_value() == ""
+
+
 def test_run_explorer_keeps_what_a_page_can_carry_and_says_what_a_method_changed():
     runs = explored()
     widget = widgets.RunExplorer(runs)
@@ -985,6 +1145,20 @@ def test_a_guess_is_kept_and_shown_beside_the_answer(show):
     page.get_by_label("no", exact=True).check()
     page.get_by_role("button", name="Keep my guess").first.click()
     assert "no ✓" in reveal.inner_text()
+
+
+@pytest.mark.browser
+def test_a_guess_is_apart_by_points_and_written_as_numbers_are(show):
+    page = show(widgets.Guess("By how much?", key="a", low=-5, high=5, step=0.5, unit="%"), widgets.Guess.reveal("a", -2.5, unit="%"),
+                widgets.Guess("How many?", key="b", low=0, high=10, step=1), widgets.Guess.reveal("b", 7.125, digits=1))
+    for slider in page.get_by_label("Your guess").all():
+        slider.press("Home")
+    for button in page.get_by_role("button", name="Keep my guess").all()[::-1]:
+        button.click()
+    texts = [" ".join(figure.split()) for figure in page.locator("figure").all_inner_texts()]
+    assert "Your guess: −5 %." in texts[0] and "−5.0 %" in texts[0] and "5 %" in texts[0]
+    assert "You guessed −5 % Measured −2.5 % Apart by 2.5 points" in texts[1]
+    assert "You guessed 0 Measured 7.1 Apart by 7.1" in texts[3] and "points" not in texts[3]
 
 
 @pytest.mark.browser
@@ -1096,7 +1270,8 @@ def test_a_history_tells_the_step_of_the_run_in_sight(show):
 def test_a_field_shows_the_logit_that_counts(show):
     page = show(widgets.LossCalculator())
     field = page.locator("input[type=number]").first
-    for typed, counts in (("", "2"), ("999", "50"), ("-", "50"), ("1,5", "1.5")):  # what is no number changes nothing
+    for typed, counts in (("", "2"), ("999", "50"), ("-", "50"), ("1,5", "1.5"), ("-,5", "-0.5"), ("12,", "12"), ("2.5", "2.5")):
+        # what is no number changes nothing
         field.fill("")
         field.press_sequentially(typed, delay=30)
         field.blur()
@@ -1132,6 +1307,23 @@ def test_what_is_printed_from_the_dark_is_dark_on_white_and_says_its_settings(sh
     page.emulate_media(media="print")
     ink = page.locator("svg text").first.evaluate("e => getComputedStyle(e).fill.match(/\\d+/g).map(Number)")
     assert max(ink) < 120 and page.locator("output").is_visible() and not page.locator("input[type=range]").is_visible()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_what_is_switched_off_looks_it(show, theme):
+    each = one_of_each()
+    page = show(each["Guess"], each["AugmentationBench"], theme=theme)
+    look = lambda place: place.evaluate("""e => { const { backgroundColor, color, borderStyle, cursor, opacity } = getComputedStyle(e);
+        return { backgroundColor, color, borderStyle, cursor, opacity }; }""")
+    keep, level = page.get_by_role("button", name="Keep my guess"), page.get_by_role("slider", name="Level")
+    off, live = look(keep), look(level)
+    page.get_by_label("yes").check()
+    page.get_by_role("combobox", name="Operation").select_option("Mirror")
+    on, dead = look(keep), look(level)
+    assert off["borderStyle"] == "dashed" and (off["cursor"], on["cursor"]) == ("default", "pointer")
+    assert off["backgroundColor"] != on["backgroundColor"] and off["color"] != on["color"]
+    assert float(dead["opacity"]) < 0.6 < float(live["opacity"]) and (dead["cursor"], live["cursor"]) == ("default", "pointer")
 
 
 @pytest.mark.browser
@@ -1197,6 +1389,51 @@ def test_playground_trains_by_itself_pauses_and_starts_again(show):
     main.click()
     page.wait_for_function("document.querySelector('button.fm-main').textContent == 'Train on'", timeout=60_000)
     assert accuracies(page) == finished  # pauses change nothing: the same draws, the same result
+
+
+@pytest.mark.browser
+def test_a_pause_without_motion_is_not_busy(show):
+    page = show(widgets.Playground())
+    busy, main = "document.querySelector('.fm-root').ariaBusy", page.locator("button.fm-main")
+    page.evaluate("""() => { const [main, , again] = document.querySelectorAll('.fm-buttons button');
+        again.click(); setTimeout(() => main.click(), 60); }""")
+    page.wait_for_function("document.querySelector('button.fm-main').textContent == 'Train'", polling=50)
+    page.wait_for_timeout(100)
+    assert page.evaluate(busy) == "false"
+    main.click()
+    assert page.evaluate(busy) == "true"
+    page.wait_for_function("document.querySelector('button.fm-main').textContent == 'Train on'", timeout=60_000, polling=50)
+    assert page.evaluate(busy) == "false"
+
+
+@pytest.mark.browser
+def test_playground_at_its_last_step_trains_no_further(show):
+    widget = widgets.Playground()
+    page = show(widget, query=f"#{widget.id}?steps=5999")
+    main, one, again = (page.get_by_role("button", name=name, exact=True) for name in ("Train on", "Step", "Start again"))
+    main.wait_for(timeout=120_000)
+    assert main.is_enabled() and one.is_enabled()
+    one.focus()
+    one.press("Enter")
+    page.get_by_text("step 6000", exact=True).wait_for()
+    assert main.is_disabled() and one.is_disabled() and again.evaluate("b => b === document.activeElement")
+    again.press("Enter")
+    assert page.locator("button.fm-main").is_enabled() and one.is_enabled()
+
+
+@pytest.mark.browser
+def test_playground_trains_on_after_a_jump_of_the_page(show):
+    """A jump brings several changes of what is in sight at once; the newest counts."""
+    page = show("""<script>window.IntersectionObserver = class {
+        constructor(f) { window.sees = (...all) => f(all.map((isIntersecting) => ({ isIntersecting }))); } observe() {} };</script>""",
+                widgets.Playground(), motion="no-preference")
+    page.evaluate("sees(true, false)")
+    page.wait_for_timeout(200)
+    early = page.locator(".fm-key").inner_text()
+    page.wait_for_timeout(300)
+    assert page.locator(".fm-key").inner_text() == early and "step 600" not in early
+    page.evaluate("sees(false, true)")
+    page.wait_for_function("document.querySelector('.fm-key').textContent.includes('step 600')", timeout=60_000)
 
 
 @pytest.mark.browser
@@ -1428,6 +1665,31 @@ def test_a_link_brings_the_state_back_and_nonsense_changes_nothing(show):
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_link_lands_on_its_figure_and_holds_it_until_the_reader_moves(show, width):
+    """The page scrolls smoothly, as the book's does, and what stands above takes its height late."""
+    each = one_of_each()
+    widget = each["Threshold"]
+    above = [each[name] for name in ("LineFit", "Reliability", "LossCalculator", "RunExplorer", "Contrast")]
+    style = "<style>html { scroll-behavior: smooth; scroll-padding-top: 64px }</style><div id='late'></div>"
+    grow = "<script>for (const k of [1, 2, 3]) setTimeout(() => late.style.height = `${1500 * k}px`, 400 * k)</script>"
+    below = "<div id='below' style='height: 2000px'></div>"
+    page = show(style, *above, widget, below, grow, width=width, height=800, query=f"#{widget.id}?tau=0.55")
+    top = lambda: page.locator(f"figure[id='{widget.id}']").bounding_box()["y"]
+    page.wait_for_function("late.clientHeight === 4500", polling=50)
+    page.wait_for_timeout(500)
+    assert top() == pytest.approx(64, abs=2) and page.get_by_role("slider", name="Threshold τ on").input_value() == "0.55"
+    page.mouse.move(200, 400)
+    page.mouse.wheel(0, 300)
+    page.wait_for_function("was => Math.abs(scrollY - was) > 290", arg=page.evaluate("scrollY"), polling=50)
+    page.wait_for_timeout(300)
+    scrolled = top()
+    page.evaluate("below.style.height = '3000px'")
+    page.wait_for_timeout(200)
+    assert scrolled < -200 and top() == scrolled
+
+
+@pytest.mark.browser
 @pytest.mark.parametrize("width", [320, 390, 1300])
 def test_every_widget_fits_any_screen_and_every_finger(show, width):
     page = show(*one_of_each().values(), width=width, height=800)
@@ -1475,14 +1737,16 @@ def test_results_are_announced_when_a_slider_moves(show):
                                    arg=[figure.element_handle(), before])
 
 
-def draw_a_finger(page, start, end, steps=6):
-    """Touch down at ``start``, slide to ``end``, lift: the browser's own touch events, from which it makes all others."""
+def draw_a_finger(page, start, end, steps=6, pause=0):
+    """Touch down at ``start``, slide to ``end``, lift: the browser's own touch events, from which it makes all others. A
+    page that is slow to scroll needs a pause of some milliseconds after each step."""
     devtools = page.context.new_cdp_session(page)
     send = lambda kind, *points: devtools.send(
         "Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]})
     send("touchStart", start)
     for k in range(1, steps + 1):
         send("touchMove", tuple(a + (b - a) * k / steps for a, b in zip(start, end)))
+        page.wait_for_timeout(pause)
     send("touchEnd")
 
 

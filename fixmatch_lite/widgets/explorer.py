@@ -56,8 +56,8 @@ def state_link(page, widget, state):
     """The attributes of a link to a widget on ``page`` in a given state. Without scripts it leads to the widget; the state
     follows on a click, since themes take what stands behind # for an element's name."""
     query = "?" + "&".join(f"{key}={quote(json.dumps(value, ensure_ascii=False))}" for key, value in state.items())
-    go = ("const was = location.href; location.href = this.href + this.dataset.state; "
-          "if (location.href === was) dispatchEvent(new Event('hashchange')); return false")  # the same link once more
+    go = ("const there = this.href + this.dataset.state; if (location.href !== there) location.href = there; "
+          "else window.dispatchEvent(new Event('hashchange')); return false")  # the same link once more
     return f'href="{page}#{widget.id}" data-state="{html.escape(query)}" onclick="{go}"'
 
 

@@ -111,17 +111,6 @@ export function select(model, key, { label, options = [] }) {
 
 export const button = (text, onclick, attributes) => h("button", { type: "button", onclick, text, ...KEYS, ...attributes });
 
-// Where the browser's number field drops a comma, it was meant as the decimal sign.
-export function takeComma(input) {
-  let heard = false;
-  input.addEventListener("input", () => (heard = true));
-  input.addEventListener("beforeinput", (event) => {
-    if (event.data !== ",") return;
-    heard = false;
-    setTimeout(() => heard || document.execCommand("insertText", false, "."));
-  });
-}
-
 export function put(model, key, value) {
   model.set(key, value);
   model.save_changes();
@@ -196,6 +185,18 @@ function makeTable({ head, rows, caption }) {
   );
 }
 
+// Brings a figure into sight and holds it there while formulas and figures above it take their heights, until the reader moves.
+function land(where) {
+  let timer;
+  const seen = new ResizeObserver(() => {
+      where.scrollIntoView({ block: "start", behavior: "instant" });
+      timer ||= setTimeout(stop, 10_000);
+    }),
+    stop = () => seen.disconnect();
+  seen.observe(document.body);
+  for (const kind of ["wheel", "touchstart", "pointerdown", "keydown"]) addEventListener(kind, stop, { once: true, capture: true, passive: true });
+}
+
 // Reads the state back from the address. Values of another type than the present ones are ignored.
 export function fromLink(root, model, keys) {
   const read = () => {
@@ -214,7 +215,7 @@ export function fromLink(root, model, keys) {
         /* a mangled link changes nothing */
       }
     }
-    requestAnimationFrame(() => where.scrollIntoView({ block: "start" })); // when it has its height
+    land(where);
   };
   try {
     read();

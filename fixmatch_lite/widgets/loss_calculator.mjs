@@ -1,6 +1,7 @@
 // The FixMatch loss of a batch small enough to see whole, and its gradient. Every logit can be changed; what is under
 // the reader's hands lights up in the sum.
-import { start, h, put, KEYS, slider, fixed, foot, fromLink, numbers, button, takeComma } from "./kit.mjs";
+import { start, h, put, KEYS, slider, fixed, foot, fromLink, numbers, button } from "./kit.mjs";
+import { takeComma } from "./comma.mjs";
 
 export function softmax(z) {
   const m = Math.max(...z),
@@ -114,11 +115,7 @@ function render({ model, el }) {
       input.addEventListener("input", () => {
         if (!Number.isFinite(input.valueAsNumber)) return; // no number yet
         const v = Math.max(-50, Math.min(50, input.valueAsNumber));
-        put(
-          model,
-          key,
-          get(key).map((row, k) => (k === b ? row.map((old, j) => (j === c ? v : old)) : row)),
-        );
+        put(model, key, get(key).map((row, k) => (k === b ? row.map((old, j) => (j === c ? v : old)) : row)));
       });
       input.addEventListener("change", () => (input.value = get(key)[b][c])); // what counts, where the field held no such number
       shares.push(h("span", { class: "fm-p" }));

@@ -16,7 +16,7 @@ export function axes({ x, y, xTicks, yTicks, left, right, top, bottom, xLabel, y
   }
   g.append(s("line", { x1: left, x2: right, y1: bottom, y2: bottom, stroke: "var(--fm-edge)" }));
   if (xLabel) g.append(s("text", { x: (left + right) / 2, y: bottom + 34, "text-anchor": "middle", text: xLabel }));
-  if (yLabel) g.append(s("text", { x: 0, y: top - (top > 32 ? 20 : 13), text: yLabel }));
+  if (yLabel) g.append(s("text", { x: 0, y: Math.min(14, top - 13), text: yLabel }));
   return g;
 }
 

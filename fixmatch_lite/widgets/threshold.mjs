@@ -92,7 +92,8 @@ function render({ model, el }) {
       cutBar(svg, { a, b, cut: x(tau), y: sign > 0 ? zero - tall : zero, tall, color });
       if (tau < 1 || k < bins - 1) return;
       // At a threshold of 1 those are kept who are at 1 exactly: a colored part of the last bar, which has no width beyond the cut.
-      const foot = unit * confidence.filter((c, i) => c >= 1 && sign > 0 === (!correct || Boolean(correct[i]))).length;
+      const kept = confidence.filter((c, i) => c >= 1 && sign > 0 === (!correct || Boolean(correct[i]))).length,
+        foot = kept && Math.max(2, kept * unit);
       svg.append(s("rect", { x: a, y: sign > 0 ? zero - foot : zero, width: b - a, height: foot, fill: `var(--fm-${color})` }));
     };
     up.forEach((n, k) => n && bar(k, n, 1, "kept"));
