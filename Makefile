@@ -50,7 +50,7 @@ lab: $(STAMP)  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir=notebooks
 
 runs: $(STAMP)  ## do the next of the wanted runs that are missing (MINUTES=60 PROCESSES=1 ROOT=data)
-	$(BIN)/python tools/record_runs.py --minutes $(MINUTES) --processes $(PROCESSES) $(if $(ROOT),--root $(ROOT))
+	$(BIN)/python tools/record_runs.py --minutes $(MINUTES) --processes $(PROCESSES) $(if $(ROOT),--root "$(ROOT)")
 
 clean:  ## remove the built book, the notebooks' cache and the test caches
 	rm -rf _build build *.egg-info .pytest_cache

@@ -1,11 +1,14 @@
 """What several benchmarks need."""
 
 import csv
+import io
 import resource
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
 import torch
+
+from fixmatch_lite.files import write_atomically
 
 
 def peak_gigabytes(device):
@@ -43,8 +46,8 @@ def fill_table(path, fields, jobs, processes, order=None):
             made = [{k: f"{v:.4f}" if isinstance(v, float) else v for k, v in row.items()} for row in done.result()]
             print(*(" ".join(map(str, row.values())) for row in made), sep="\n", flush=True)
             rows = sorted(rows + made, key=place)
-            with path.open("w", encoding="utf-8", newline="") as file:
-                writer = csv.DictWriter(file, fields, lineterminator="\n")
-                writer.writeheader(), writer.writerows(rows)
+            writer = csv.DictWriter(text := io.StringIO(), fields, lineterminator="\n")
+            writer.writeheader(), writer.writerows(rows)
+            write_atomically(path, text.getvalue())  # these rows took hours: a full disk or Ctrl-C costs none of them
     if failed:
         raise failed[0]

@@ -241,14 +241,14 @@ def main():
     for name in names:
         first, later, memory = zip(*(each[name] for each in rounds))
         rows.append({"way": name, "seconds_a_step": statistics.median(later), "first_step": first[0],
-                     "memory_gb": max(memory), "times_the_port": "the port" in names and statistics.median(
-                         each["the port"][1] / each[name][1] for each in rounds),
+                     "memory_gb": max(memory), "times_the_port": statistics.median(
+                         each["the port"][1] / each[name][1] for each in rounds) if "the port" in names else None,
                      "rounds": [round(value, 4) for value in later]})
     print(f"full-size step on {device} ({torch.get_num_threads()} threads), median of {options.rounds} rounds")
     print(f"{'':28}{'s a step':>10}{'first step':>12}{'memory':>11}{'times the port':>16}")
     for row in rows:
         print(f"{row['way']:28}{row['seconds_a_step']:10.4f}{row['first_step']:10.1f} s{row['memory_gb']:8.1f} GB"
-              f"{row['times_the_port']:16.2f}")
+              + (f"{row['times_the_port']:16.2f}" if row["times_the_port"] is not None else f"{'-':>16}"))
     best, work = peak(device), gigaflop()
     print(f"The convolutions of a joint step are {work:.0f} GFLOP; a large matrix product runs at {best:.0f} GFLOP/s here.")
     for row in rows:

@@ -1,5 +1,6 @@
 """What every test may use: the repository's root, and tests marked `gpu` skipped where there is no CUDA device."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -26,13 +27,45 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def project_files(root) -> list[Path]:
-    """The repository's own files: what git tracks or would track; without git, all but hidden and built ones."""
-    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-                            cwd=root, capture_output=True)
-    if listed.returncode == 0:
-        names = sorted(set(listed.stdout.decode().split("\0")) - {""})
-        return [root / name for name in names if (root / name).is_file()]
+    return own_files(root)
+
+
+def own_files(root) -> list[Path]:
+    """The repository's own files: what git tracks or would track; without git, all but hidden and built ones. An archive
+    that was unpacked below somebody else's repository has a git that lists nothing of it."""
+    try:
+        done = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+                              cwd=root, capture_output=True)
+        names = set(done.stdout.decode().split("\0"))
+    except FileNotFoundError:
+        names = set()
+    if "pyproject.toml" in names:
+        return [root / name for name in sorted(names) if (root / name).is_file()]
     built = {"_build", "build", "dist", "data", "runs", "__pycache__"}
-    return [path for path in sorted(root.rglob("*")) if path.is_file()
-            and not any(part in built or part == ".venv" or part.endswith(".egg-info")
-                        for part in path.relative_to(root).parts)]
+    foreign = lambda part: (part in built or part.endswith(".egg-info")
+                            or part.startswith(".") and part not in (".ci", ".github"))
+    return [path for path in sorted(root.rglob("*")) if path.is_file() and not any(map(foreign, path.relative_to(root).parts))]
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """Forty labeled digits, the draw of seed 0; nobody changes them."""
+    import fixmatch_lite as fm
+
+    return fm.load_data("digits", labels=40, seed=0)
+
+
+@pytest.fixture()
+def another_disk(monkeypatch):
+    """Call it with a folder: from then on that folder cannot be renamed, as if its target lay on another disk."""
+    rename = os.rename
+
+    def lies_there(source):
+        def renamed(a, b):
+            if a == source:
+                raise OSError(18, "Invalid cross-device link")
+            rename(a, b)
+
+        monkeypatch.setattr(os, "rename", renamed)
+
+    return lies_there

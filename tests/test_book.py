@@ -76,9 +76,20 @@ def test_nothing_is_loaded_from_elsewhere(page):
     assert not re.search(r"thebe|require(js|\.js)|unpkg\.com|jsdelivr|cdnjs|embed-amd", text, re.I)
 
 
+def loaded(css):
+    """The addresses that a style sheet loads."""
+    return re.findall(r"""url\(\s*['"]?([^'")]+)""", css) + re.findall(r"""@import\s*['"]([^'"]+)""", css)
+
+
+def test_every_way_of_loading_is_seen():
+    css = """@import "//a.org/1.css"; @import 'https://a.org/2.css' print; @import url(https://a.org/3.css);
+             @import url("https://a.org/4.css"); p {background: url( 'https://a.org/5.png')}"""
+    assert sorted(re.search(r"\d", address)[0] for address in loaded(css)) == list("12345") and all(map(elsewhere, loaded(css)))
+
+
 def test_style_sheets_load_nothing_from_elsewhere():
     for sheet in HTML.rglob("*.css"):
-        for address in re.findall(r"url\(\s*['\"]?([^'\")]+)", sheet.read_text(encoding="utf-8")):
+        for address in loaded(sheet.read_text(encoding="utf-8")):
             if not address.startswith(("data:", "#")):
                 assert not elsewhere(address), f"{sheet.name}: {address}"
                 if sheet.name == "fixmatch.css":

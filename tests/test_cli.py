@@ -20,7 +20,10 @@ import fixmatch_lite as fm
 from fixmatch_lite import cli, places
 
 TINY = "--labels 10 --batch-size 2 --mu 1 --device cpu --precision float32".split()
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100", "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"}
+# Typer writes in color, and breaks the words that are looked for here, where one of these is set: a CI sets the first.
+COLORS = {"GITHUB_ACTIONS", "FORCE_COLOR", "PY_COLORS"}
+ENVIRONMENT = {**{name: value for name, value in os.environ.items() if name not in COLORS},
+               "OMP_NUM_THREADS": "1", "COLUMNS": "100", "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"}
 
 
 def start(*words, cwd, before=""):
@@ -72,15 +75,23 @@ def finished(tmp_path_factory):
     return cwd, told
 
 
-@pytest.fixture
-def unfinished(tmp_path):
-    """A folder with a run that stopped after two of four steps, and the words that would go on with it."""
-    words = ["train", "digits", *TINY, "--steps", "4", "--eval-every", "2", "--out", "run", "--resume"]
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """A run that stopped after two of four steps."""
+    run = tmp_path_factory.mktemp("begun") / "run"
     recipe = fm.recipe("digits", labels=10, batch_size=2, mu=1, steps=4, eval_every=2, precision="float32")
-    data = fm.load_data("digits", labels=10, seed=0)
-    next(fm.runs.record(tmp_path / "run", recipe, data, device="cpu"))
-    assert (tmp_path / "run" / fm.runs.CHECKPOINT).exists()
-    return tmp_path, words
+    recording = fm.runs.record(run, recipe, fm.load_data("digits", labels=10, seed=0), device="cpu")
+    next(recording)
+    recording.close()
+    assert (run / fm.runs.CHECKPOINT).exists()
+    return run
+
+
+@pytest.fixture
+def unfinished(begun, tmp_path):
+    """A folder with a copy of the begun run, and the words that would go on with it."""
+    shutil.copytree(begun, tmp_path / "run")
+    return tmp_path, ["train", "digits", *TINY, "--steps", "4", "--eval-every", "2", "--out", "run", "--resume"]
 
 
 @pytest.fixture
@@ -225,6 +236,11 @@ BAD = [
     ("train digits --out notes.txt/run", ["notes.txt", "choose another folder"], 1),
     ("train digits --out mine", "metrics.jsonl that is not part of a run", 1),
     ("train digits --resume", "no run in runs/digits-40-seed0 to go on with", 1),
+    ("train digits --set dataset=svhn", "first word", 1),
+    ("train digits --set options=3", "its own name", 1),
+    ("train digits --set operations=5", "as a tuple", 1),
+    ("train digits --set nesterov=2", "True or False", 1),
+    ("train digits --set decays=0.5", "schedule='steps' only", 1),
     ("train folder", "give root (--root), a folder with", 1),
     ("train folder --root nowhere", "There is no folder nowhere", 1),
     ("evaluate nowhere", "There is no run in nowhere", 1),
@@ -418,14 +434,6 @@ def test_every_example_in_the_help_is_understood():
         _, name, *words = shlex.split(line)
         commands()[name].make_context(name, words)  # raises where a word is not understood
         assert len(line) <= 78  # or it would be broken in two and could not be pasted
-
-
-@pytest.mark.parametrize("pair, says", [
-    ("dataset=svhn", "first word"), ("options=3", "its own name"), ("operations=5", "as a tuple"), ("nesterov=2", "True or False"),
-    ("decays=0.5", "schedule='steps' only"),
-])
-def test_settings_that_cannot_be_get_one_sentence(tmp_path, pair, says):
-    refused("train", "digits", "--set", pair, cwd=tmp_path, says=[says])
 
 
 def test_a_setting_may_be_a_list():

@@ -4,12 +4,12 @@ import importlib.metadata
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tomllib
 import zipfile
-from pathlib import Path
 
 import pytest
 import yaml
@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from conftest import ROOT
+from conftest import ROOT, own_files
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 ADDRESS = PROJECT["urls"]["Repository"]
@@ -54,6 +54,20 @@ def copy(tmp_path, project_files):
 
 # The address -----------------------------------------------------------------------------------------------------
 
+@pytest.fixture()
+def small_copy(tmp_path):
+    """What set_address.py needs, in a folder of its own."""
+    for name in ("tools/set_address.py", "pyproject.toml"):
+        (tmp_path / "small" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, tmp_path / "small" / name)
+    return tmp_path / "small"
+
+
+def set_address(folder, address, **environment):
+    return subprocess.run([sys.executable, "tools/set_address.py", address], cwd=folder, env=os.environ | environment,
+                          capture_output=True, text=True)
+
+
 def test_address_is_the_same_everywhere(project_files):
     assert re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", ADDRESS)
     assert yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"] == ADDRESS
@@ -84,10 +98,53 @@ def test_set_address_rewrites_all_of_it(copy):
 
 
 @pytest.mark.parametrize("address", ["", "github.com/a/b", "https://example.org/a/b", "https://github.com/only"])
-def test_set_address_refuses_what_is_no_address(copy, address):
-    result = subprocess.run([sys.executable, "tools/set_address.py", address], cwd=copy, capture_output=True, text=True)
-    assert result.returncode != 0 and "Traceback" not in result.stderr
-    assert ADDRESS in (copy / "pyproject.toml").read_text()
+def test_set_address_refuses_what_is_no_address(small_copy, address):
+    result = set_address(small_copy, address)
+    assert result.returncode != 0 and "Traceback" not in result.stderr and "is not an address like" in result.stderr
+    assert ADDRESS in (small_copy / "pyproject.toml").read_text()
+
+
+@pytest.mark.parametrize("git", ["none", "no repository", "somebody else's", "its own"])
+def test_set_address_finds_the_files_also_where_git_does_not(small_copy, git):
+    for name in ("README.md", ".github/a.md", ".ci/run", ".venv/a.md", "_build/a.md"):
+        (small_copy / name).parent.mkdir(exist_ok=True)
+        (small_copy / name).write_text(f"{ADDRESS}/issues")
+    if git == "somebody else's":  # which is told to leave this folder alone
+        (small_copy.parent / ".gitignore").write_text("small")
+    if git != "none":
+        (small_copy / ".gitignore").write_text("/.venv/\n/_build/\n")
+    if git in ("somebody else's", "its own"):
+        subprocess.run(["git", "init", "-q", "."], cwd=small_copy if git == "its own" else small_copy.parent, check=True)
+    result = set_address(small_copy, "https://github.com/ada/my-book", **({"PATH": ""} if git == "none" else {}))
+    assert result.returncode == 0 and not result.stderr, result.stderr
+    told = {line.partition(":")[0] for line in result.stdout.splitlines()}
+    assert told - {"tools/set_address.py"} == {"pyproject.toml", "README.md", ".github/a.md", ".ci/run"}
+    assert "ada/my-book" in (small_copy / ".ci" / "run").read_text() and ADDRESS in (small_copy / ".venv" / "a.md").read_text()
+
+
+def test_set_address_says_so_where_the_address_itself_was_not_changed(small_copy):
+    """pyproject.toml says where the repository is in a way that is read and not found again."""
+    text = (small_copy / "pyproject.toml").read_text().replace(ADDRESS, ADDRESS.replace("github.com/", "github.com\\u002F"))
+    (small_copy / "pyproject.toml").write_text(text)
+    result = set_address(small_copy, "https://github.com/ada/my-book")
+    assert result.returncode == 1 and "write the new address there by hand" in result.stderr
+
+
+@pytest.mark.parametrize("git", ["none", "no repository", "somebody else's", "its own"])
+def test_the_projects_files_are_found_also_where_git_does_not(small_copy, monkeypatch, git):
+    for name in (".ci/run", ".github/a.md", ".venv/a.md", ".cache/a.md", "_build/a.md", "runs/a/b.json"):
+        (small_copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (small_copy / name).write_text("x")
+    if git == "none":
+        monkeypatch.setenv("PATH", "")
+    elif git == "somebody else's":
+        (small_copy.parent / ".gitignore").write_text("small")
+        subprocess.run(["git", "init", "-q", "."], cwd=small_copy.parent, check=True)
+    elif git == "its own":
+        subprocess.run(["git", "init", "-q", "."], cwd=small_copy, check=True)
+        (small_copy / ".git" / "info" / "exclude").write_text("/.venv/\n/.cache/\n/_build/\n/runs/\n")
+    names = {path.relative_to(small_copy).as_posix() for path in own_files(small_copy)}
+    assert names == {"pyproject.toml", "tools/set_address.py", ".ci/run", ".github/a.md"}
 
 
 # Versions and packages -------------------------------------------------------------------------------------------
@@ -96,8 +153,9 @@ def test_version_is_the_same_everywhere():
     assert importlib.metadata.version("fixmatch-lite") == VERSION
     assert str(yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"]) == VERSION
     assert re.search(r"^## (\d\S+)", (ROOT / "CHANGELOG.md").read_text(), re.M)[1] == VERSION
-    tagged = re.findall(r"archive/refs/tags/v([\w.]+)\.zip", (ROOT / "book" / "index.md").read_text())
-    assert tagged and set(tagged) == {VERSION}
+    for name in ("README.md", "book/index.md"):
+        tagged = re.findall(r"archive/refs/tags/v([\w.]+)\.zip", (ROOT / name).read_text())
+        assert tagged and set(tagged) == {VERSION}, name
 
 
 def test_module_needs_floors_only_and_nothing_more():
@@ -230,12 +288,31 @@ def test_palette_of_the_pages_is_that_of_the_figures():
     assert f"--fm-paper: {plots.PAPER};" in light and f"--fm-ink: {plots.INK};" in light
 
 
-def test_links_of_the_front_files_lead_somewhere():
-    for name in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "book/web/vendor/README.md"]:
-        text = (ROOT / name).read_text()
-        for target in re.findall(r"\]\(([^)#\s]+)", text) + re.findall(r'(?:src|href)="([^"#]+)"', text):
-            if not target.startswith(("http", "mailto")):
-                assert ((ROOT / name).parent / target).exists(), f"{name}: {target}"
+def anchors(text):
+    """What GitHub calls the headings of a Markdown file."""
+    headings = re.findall(r"^#+ +(.+?) *$", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def dead_links(path):
+    text = path.read_text()
+    for link in re.findall(r"\]\(([^)\s]+)", text) + re.findall(r'(?:src|href)="([^"]+)"', text):
+        if not link.startswith(("http", "mailto")):
+            name, _, anchor = link.partition("#")
+            target = path.parent / name if name else path
+            if not target.exists() or anchor and anchor not in anchors(target.read_text()):
+                yield link
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "book/web/vendor/README.md"])
+def test_links_of_the_front_files_lead_somewhere(name):
+    assert not list(dead_links(ROOT / name))
+
+
+def test_dead_links_are_seen(tmp_path):
+    (tmp_path / "b.md").write_text("# Its name, in `code`\n```\n# no heading\n```\n")
+    (tmp_path / "a.md").write_text("# Here\n[1](b.md#its-name-in-code) [2](#here) [3](#there) [4](b.md#no-heading) [5](c.md) [6](b.md)")
+    assert list(dead_links(tmp_path / "a.md")) == ["#there", "b.md#no-heading", "c.md"]
 
 
 def test_pictures_of_the_readme_are_described():
@@ -266,9 +343,16 @@ def test_make_says_what_is_missing_where_python_is_too_old(tmp_path):
     assert not (tmp_path / ".venv").exists()
 
 
-def test_ci_script_can_be_run():
+def test_a_folder_of_data_may_have_a_space_in_its_name():
+    told = subprocess.run(["make", "-n", "runs", "ROOT=my data"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert shlex.split(told.splitlines()[-1])[-2:] == ["--root", "my data"]
+
+
+def test_ci_script_tests_everything():
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
-    assert "make" in (ROOT / ".ci" / "run").read_text()
+    lines = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert lines[-1] == "make --no-print-directory test", "its last lines are pytest's, its status is make's"
+    assert "export FIXMATCH_LITE_NEEDS_BROWSER=1" in lines[:-1] and "set -euo pipefail" in lines
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text())
     steps = workflow["jobs"]["test"]["steps"]
     assert any(step.get("run") == "bash .ci/run" for step in steps)
@@ -292,32 +376,96 @@ def build_book(monkeypatch):
 def builder(build_book, tmp_path, monkeypatch):
     """The same on a small tree, with Jupyter Book replaced by something that writes one page."""
     module = build_book
-    for folder in ("fixmatch_lite", "book", "notebooks", "tools", "benchmarks/recorded", "runs"):
-        (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / "a.md").write_text("first")
-    for name in ("constraints.txt", "pyproject.toml", "_config.yml", "_toc.yml", "tools/build_book.py", "runs/WANTED.toml"):
-        (tmp_path / name).write_text("first")
-    module.runs, module.status = 0, 0
+    for name in {*module.CODE, *module.PAGES, "runs/WANTED.toml"}:
+        path = tmp_path / name if (ROOT / name).is_file() else tmp_path / name / "a.md"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("first")
+    module.runs, module.status, module.commands, module.environments, module.made, module.forgotten = 0, 0, [], [], [], []
 
-    def run(*args, **kwargs):
+    def run(command, *, env, **more):
         module.runs += 1
+        module.commands.append(command), module.environments.append(env)
+        assert not (module.BUILD / ".doctrees").exists() and not (module.BUILD / "html").exists(), "built from an empty folder"
         if module.status == 0:
             module.FIRST_PAGE.parent.mkdir(parents=True, exist_ok=True)
             module.FIRST_PAGE.write_text("page")
-            (module.BUILD / ".jupyter_cache").mkdir(exist_ok=True)
-        return subprocess.CompletedProcess(args, module.status)
+            for kept in (".jupyter_cache", ".doctrees"):
+                (module.BUILD / kept).mkdir(exist_ok=True)
+        return subprocess.CompletedProcess(command, module.status)
 
     monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(module, "BUILD", tmp_path / "_build")
     monkeypatch.setattr(module, "RECORD", tmp_path / "_build" / "fingerprints.json")
     monkeypatch.setattr(module, "ZIP", tmp_path / "_build" / "book.zip")
-    monkeypatch.setattr(module, "forget", lambda pages: module.forgotten.append(pages))
-    module.forgotten = []
+    monkeypatch.setattr(module, "forget", module.forgotten.append)
     monkeypatch.setattr(module, "FIRST_PAGE", tmp_path / "_build" / "html" / "index.html")
     monkeypatch.setattr(module.subprocess, "run", run)
-    monkeypatch.setattr(module.handouts, "make", list)  # one page has no chapters to cut sheets from
-    monkeypatch.setattr(module.figures, "make", list)  # and no figures
+    # One page has no chapters to cut sheets from, and no figures.
+    monkeypatch.setattr(module.handouts, "make", lambda: module.made.append("handouts"))
+    monkeypatch.setattr(module.figures, "make", lambda: module.made.append("figures"))
     return module
+
+
+def test_what_a_build_is_made_of(build_book):
+    """Tests below change each of these; what is missing from the lists would be stale without a word."""
+    assert {"fixmatch_lite", "constraints.txt", "pyproject.toml", "benchmarks/recorded", "runs/WANTED.toml",
+            "tools/record_runs.py"} == set(build_book.CODE)
+    assert {"book", "notebooks", "_config.yml", "_toc.yml", "tools/build_book.py", "tools/figures.py",
+            "tools/handouts.py"} == set(build_book.PAGES)
+    assert all((ROOT / name).exists() for name in build_book.CODE + build_book.PAGES)
+
+
+def test_a_build_takes_every_warning_for_an_error_and_no_setting_of_the_readers(builder, monkeypatch):
+    monkeypatch.setenv("FIXMATCH_LITE_FAST", "1"), monkeypatch.setenv("KEPT", "1")
+    assert builder.build() == 0
+    (command,), (env,) = builder.commands, builder.environments
+    assert command[0] == sys.executable and {"-W", "-n", "--keep-going", "build", str(builder.ROOT)} <= set(command)
+    assert "FIXMATCH_LITE_FAST" not in env, "the numbers of the fast speed mean nothing"
+    assert env["KEPT"] == "1" and env["IPYTHONDIR"] == str(builder.BUILD / "ipython")
+
+
+def test_a_build_makes_the_sheets_the_figures_and_one_file_of_all(builder):
+    builder.build()
+    assert builder.made == ["handouts", "figures"]
+    assert zipfile.ZipFile(builder.ZIP).namelist() == ["book/index.html"]
+    (builder.ROOT / "book" / "a.md").write_text("second")
+    builder.build()
+    assert builder.made == ["handouts", "figures"] * 2
+
+
+def test_a_page_that_the_sheets_cannot_be_cut_from_ends_the_build_in_a_sentence(builder, monkeypatch, capsys):
+    def make():
+        raise SystemExit("The page has no quiz.")
+
+    monkeypatch.setattr(builder.handouts, "make", make)
+    monkeypatch.setattr(sys, "argv", ["build_book.py"])
+    assert builder.main() == 1
+    told = capsys.readouterr().out
+    assert told.index("The page has no quiz.") < told.index("The book was not built") and not builder.ZIP.exists()
+    assert builder.main() == 1 and builder.runs == 2, "it is tried again"
+
+
+@pytest.mark.parametrize("text", ["", '{"code": "12', "\0\xff"])
+def test_a_record_that_cannot_be_read_is_no_record(builder, text):
+    builder.build()
+    builder.RECORD.write_text(text, encoding="latin-1")
+    (builder.BUILD / ".jupyter_cache" / "old").touch()
+    assert builder.build() == 0 and builder.runs == 2 and not (builder.BUILD / ".jupyter_cache" / "old").exists()
+    assert builder.build() == 0 and builder.runs == 2
+
+
+def test_the_record_is_written_whole_or_not_at_all(builder, monkeypatch):
+    builder.build()
+    before = builder.RECORD.read_text()
+
+    def full(path, text, **more):
+        path.write_bytes(text[:9].encode())
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(builder.RECORD), "write_text", full)
+    with pytest.raises(OSError):
+        builder.write_down({"code": "another"})
+    assert builder.RECORD.read_bytes().decode() == before
 
 
 def test_unchanged_book_is_not_built_again(builder):
@@ -360,12 +508,31 @@ def test_forgetting_a_page_leaves_the_others(build_book, tmp_path, monkeypatch):
     assert [record.uri.rpartition("/")[2] for record in cache.list_cache_records()] == ["engine.md"]
 
 
-@pytest.mark.parametrize("name", ["fixmatch_lite/a.md", "constraints.txt", "benchmarks/recorded/a.md", "runs/WANTED.toml"])
+@pytest.mark.parametrize("name", ["fixmatch_lite/a.md", "constraints.txt", "pyproject.toml", "benchmarks/recorded/a.md",
+                                  "runs/WANTED.toml", "tools/record_runs.py"])
 def test_change_of_the_module_runs_every_notebook_again(builder, name):
     builder.build()
     (builder.BUILD / ".jupyter_cache" / "old").touch()
     (builder.ROOT / name).write_text("second")
-    assert builder.build() == 0
+    assert builder.build() == 0 and builder.runs == 2
+    assert not (builder.BUILD / ".jupyter_cache" / "old").exists()
+
+
+@pytest.mark.parametrize("name", ["book/a.md", "notebooks/a.md", "_config.yml", "_toc.yml", "tools/build_book.py",
+                                  "tools/figures.py", "tools/handouts.py"])
+def test_change_of_a_page_or_of_what_makes_pages_builds_them_again(builder, name):
+    builder.build()
+    (builder.BUILD / ".jupyter_cache" / "kept").touch()
+    (builder.ROOT / name).write_text("second")
+    assert builder.build() == 0 and builder.runs == 2
+    assert (builder.BUILD / ".jupyter_cache" / "kept").exists()
+
+
+def test_another_python_runs_every_notebook_again(builder, monkeypatch):
+    builder.build()
+    (builder.BUILD / ".jupyter_cache" / "old").touch()
+    monkeypatch.setattr(sys, "version", "another")
+    assert builder.build() == 0 and builder.runs == 2
     assert not (builder.BUILD / ".jupyter_cache" / "old").exists()
 
 

@@ -16,7 +16,7 @@ import fixmatch_lite as fm
 from fixmatch_lite.tensor_files import read_tensors
 from conftest import ROOT
 
-sys.path.insert(0, str(ROOT / "tools"))
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "benchmarks")]
 import record_runs  # noqa: E402
 
 LIST = """
@@ -162,8 +162,7 @@ def test_a_run_with_a_proportional_split_and_one_for_another_device(place):
 
 
 def test_a_run_that_diverges_is_recorded_too(place):
-    text = LIST.replace("mu = 1 }", "mu = 1, lr = 1e6, precision = 'float32' }").replace("steps = 6", "steps = 60")
-    (place / "WANTED.toml").write_text(text)
+    (place / "WANTED.toml").write_text(DIVERGES)
     assert "The loss stopped being finite before step" in record(place, "--only", NAMES[1])
     run = fm.runs.load(place / "recorded" / NAMES[1])
     assert "stopped being finite" in run.failed and not run.done
@@ -194,21 +193,64 @@ def test_a_run_belongs_to_one_process_at_a_time(place):
     assert NAMES[0] in record(place, "--only", NAMES[0])
 
 
-def test_moves_to_another_disk_whole_or_not_at_all(tmp_path, monkeypatch):
+def test_moves_to_another_disk_whole_or_not_at_all(tmp_path, another_disk):
     source, target = tmp_path / "run", tmp_path / "there" / "run"
     source.mkdir()
     (source / "recipe.json").write_text("{}")
-    rename = os.rename
-
-    def another_disk(a, b):
-        if a == source:
-            raise OSError(18, "Invalid cross-device link")
-        rename(a, b)
-
-    monkeypatch.setattr(record_runs.os, "rename", another_disk)
+    another_disk(source)
     record_runs.move(source, target)
     assert (target / "recipe.json").read_text() == "{}" and not source.exists()
     assert [p.name for p in target.parent.iterdir()] == ["run"]
+
+
+DIVERGES = LIST.replace("mu = 1 }", "mu = 1, lr = 1e6, precision = 'float32' }").replace("steps = 6", "steps = 60")
+
+
+@pytest.mark.parametrize("text", [LIST, DIVERGES], ids=["without weights", "diverged"])
+def test_a_finished_run_that_cannot_be_moved_is_kept_and_moved_later(place, text):
+    (place / "WANTED.toml").write_text(text)
+    (place / "recorded").write_text("a file where the folder should be")
+    refused = subprocess.run(command(place, "--only", NAMES[0]), capture_output=True, text=True)
+    assert refused.returncode == 1 and "Traceback" not in refused.stderr and "Cannot write" in refused.stderr
+    logs = [(place / "unfinished" / NAMES[0] / name).read_bytes() for name in ("metrics.jsonl", "recipe.json")]
+    (place / "recorded").unlink()
+    record(place, "--only", NAMES[0])
+    folder = place / "recorded" / NAMES[0]
+    assert [(folder / name).read_bytes() for name in ("metrics.jsonl", "recipe.json")] == logs, "not trained again"
+    assert {p.name for p in folder.iterdir()} == {"recipe.json", "metrics.jsonl", "confidence.jsonl"}
+
+
+def test_a_complete_log_beside_a_checkpoint_is_no_finished_run(tmp_path, digits):
+    """Killed between the last line of the log and the weights, which are still to come."""
+    recipe = fm.recipe("digits", steps=2, eval_every=2, batch_size=4, mu=1)
+    next(recording := fm.runs.record(tmp_path / "run", recipe, digits, device="cpu"))
+    recording.close()
+    (tmp_path / "run" / "weights.safetensors").unlink(missing_ok=True)
+    assert record_runs.finished(tmp_path / "run")
+    (tmp_path / "run" / "checkpoint.safetensors").touch()
+    assert not record_runs.finished(tmp_path / "run") and not record_runs.finished(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(("more", "says"), [
+    (("--processes", "0"), "give 1 at least"), (("--processes", "-2"), "give 1 at least"),
+    (("--threads", "-1"), "give 1 at least"), (("--minutes", "-5"), "more than 0"), (("--minutes", "nan"), "more than 0"),
+    (("--only", "nosuchrun"), "--list tells the names"),
+    (("--device", "quark"), "cannot be used here"), (("--device", "quark", "--processes", "2"), "cannot be used here"),
+])
+def test_wrong_words_get_a_sentence(place, more, says):
+    done = subprocess.run(command(place, *more), capture_output=True, text=True)
+    assert done.returncode != 0 and says in done.stderr and "Traceback" not in done.stderr, done.stderr
+    assert not (place / "recorded").exists() and not (place / "unfinished").exists()
+
+
+@pytest.mark.parametrize(("change", "says"), [
+    (("recipe = {", "recipes = {"), "has no recipe; add it"), (('device = "cpu"\n', ""), "has no device; add it"),
+    (("minutes = 9", "minutes = "), "is no TOML"),
+])
+def test_a_list_that_cannot_be_read_gets_a_sentence(place, change, says):
+    (place / "WANTED.toml").write_text(LIST.replace(*change))
+    with pytest.raises(SystemExit, match=says):
+        list(record_runs.wanted(place / "WANTED.toml"))
 
 
 BARE = """
@@ -272,7 +314,6 @@ def _row(word, seed, draw):
 
 
 def test_a_table_of_ends_is_filled_beside_a_job_that_fails_and_done_rows_are_not_done_again(tmp_path):
-    sys.path.insert(0, str(ROOT / "benchmarks"))
     from common import fill_table
 
     path, fields = tmp_path / "ends.csv", ["word", "seed", "draw", "accuracy"]
@@ -284,3 +325,19 @@ def test_a_table_of_ends_is_filled_beside_a_job_that_fails_and_done_rows_are_not
     path.write_text(whole.replace("0.1250", "0.5000"))
     fill_table(path, fields, [job for job in jobs if job[2] != 1], 1, order=["late", "early"])
     assert path.read_text() == whole.replace("0.1250", "0.5000"), "what is there stays"
+
+
+def test_a_table_of_ends_is_kept_where_the_disk_is_full(tmp_path, monkeypatch):
+    from common import fill_table
+
+    path, fields = tmp_path / "ends.csv", ["word", "seed", "draw", "accuracy"]
+    fill_table(path, fields, [(_row, "early", 0, 1)], 1)
+    before = path.read_text()
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(fm.FixMatchError, match="disk is full"):
+        fill_table(path, fields, [(_row, "late", 2, 1)], 1)
+    assert path.read_text() == before and list(tmp_path.iterdir()) == [path]

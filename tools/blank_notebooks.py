@@ -3,9 +3,11 @@
     python tools/blank_notebooks.py [--check]
 
 The text stays, and so do the set-up cell, the guess, the quiz and the questions of the exercises. Of every other code
-cell its first comment is left, of a worked solution nothing. With --check, say which copies are not in step.
+cell its first comment is left, of a worked solution nothing. With --check, say which copies are not in step. A notebook of
+no chapter is named and never deleted: it may be somebody's work.
 """
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -44,19 +46,24 @@ def blank(text: str) -> str:
     return json.dumps(notebook | {"cells": cells}, indent=1, ensure_ascii=False) + "\n"
 
 
-def main(argv) -> int:
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0].rstrip(":"))
+    parser.add_argument("--check", action="store_true", help="write nothing, and say which copies are not in step")
+    check = parser.parse_args().check
     wanted = {path.name: blank(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
     there = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.ipynb")}
-    wrong = sorted(name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name))
-    if "--check" not in argv:
+    wrong = sorted(name for name in wanted if wanted[name] != there.get(name))
+    unknown = sorted(there.keys() - wanted.keys())
+    if not check:
         FOLDER.mkdir(exist_ok=True)
         for name in wrong:
-            path = FOLDER / name
-            path.write_text(wanted[name], encoding="utf-8") if name in wanted else path.unlink()
+            (FOLDER / name).write_text(wanted[name], encoding="utf-8")
     for name in wrong:
-        print(f"{'not in step' if '--check' in argv else 'written'}: notebooks/blank/{name}")
-    return bool(wrong) if "--check" in argv else 0
+        print(f"{'not in step' if check else 'written'}: notebooks/blank/{name}")
+    for name in unknown:
+        print(f"of no chapter: notebooks/blank/{name} (left as it is; delete it if its chapter is gone, else move it elsewhere)")
+    return int(check and bool(wrong or unknown))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

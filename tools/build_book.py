@@ -10,6 +10,7 @@ the installed set
 Pages are always built from an empty folder: an incremental build would hide old warnings and keep removed pages.
 """
 
+import argparse
 import hashlib
 import json
 import os
@@ -57,9 +58,24 @@ def clean_profile() -> Path:
     return profile.parent
 
 
+def last_build() -> dict:
+    """What was written down of the last build; nothing where that cannot be read, and then everything is built."""
+    try:
+        return json.loads(RECORD.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def write_down(now: dict) -> None:
+    """The whole record or none: half of one would tell nothing."""
+    part = RECORD.with_suffix(".part")
+    part.write_text(json.dumps(now), encoding="utf-8")
+    os.replace(part, RECORD)
+
+
 def build() -> int:
     now = {"code": fingerprint(CODE), "chapters": fingerprint(CHAPTERS), "pages": fingerprint(PAGES), "python": sys.version}
-    before = json.loads(RECORD.read_text()) if RECORD.is_file() else {}
+    before = last_build()
     if before == now | {"built": True} and FIRST_PAGE.is_file():
         print("Nothing changed since the last build.")
         return 0
@@ -70,15 +86,21 @@ def build() -> int:
     elif before.get("chapters") != now["chapters"]:
         forget(READERS)
     BUILD.mkdir(exist_ok=True)
-    RECORD.write_text(json.dumps(now))
+    write_down(now)
+    # In the fast speed the numbers mean nothing, and no book shows them.
+    env = {name: value for name, value in os.environ.items() if name != "FIXMATCH_LITE_FAST"}
     run = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"  # it has no `python -m`
     status = subprocess.run([sys.executable, "-c", run, "build", str(ROOT), "-W", "-n", "--keep-going"],
-                            cwd=ROOT, env=os.environ | {"IPYTHONDIR": str(clean_profile())}).returncode
+                            cwd=ROOT, env=env | {"IPYTHONDIR": str(clean_profile())}).returncode
     if status == 0 and FIRST_PAGE.is_file():
-        handouts.make()
-        figures.make()
+        try:
+            handouts.make()
+            figures.make()
+        except SystemExit as problem:  # a page has not what they are cut out of
+            print(problem)
+            return 1
         pack()
-        RECORD.write_text(json.dumps(now | {"built": True}))
+        write_down(now | {"built": True})
         return 0
     return status or 1
 
@@ -102,6 +124,7 @@ def pack():
 
 
 def main() -> int:
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     start = time.perf_counter()
     status = build()
     if status:

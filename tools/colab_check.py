@@ -1,7 +1,7 @@
 """Run every chapter as Colab would: alone in an empty folder, beside Colab's versions, the module installed from a wheel.
 
     python tools/colab_check.py                # makes a virtual environment in a temporary folder; 10 minutes on 2 cores
-    python tools/colab_check.py --keep there   # leaves everything in the folder `there`, and uses it again
+    python tools/colab_check.py --keep there   # leaves everything in the folder there/colab-check, and uses it again
 
 The versions stand in tools/colab.txt. The set-up cell finds the module and installs nothing; the cells run in the fast
 speed. The last lines are pytest's own, and its exit status is this program's.
@@ -21,10 +21,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--keep", type=Path, help="a folder for the environment and the notebooks")
+    parser.add_argument("--keep", type=Path, help="a folder outside the repository, for the environment and the notebooks")
     keep = parser.parse_args().keep
+    if keep is not None and keep.resolve().is_relative_to(ROOT):
+        parser.error(f"{keep} lies in the repository, where a chapter would not be alone; give a folder outside it.")
     with tempfile.TemporaryDirectory() as temporary:
-        return check((keep or Path(temporary)).resolve())
+        # A folder of our own in the one that was given: what is replaced there is never anybody else's.
+        return check((keep or Path(temporary)).resolve() / "colab-check")
 
 
 def check(place):

@@ -1,5 +1,6 @@
 """All files of the built page of every figure in one zip beside it, with a list of their captions. `make book` runs it."""
 
+import argparse
 import zipfile
 from pathlib import Path
 
@@ -19,3 +20,8 @@ def make():
             told[link["download"]] = f"{plate.p.get_text().strip()}\n{plate.img['alt']}\n"
         packed.writestr("figures.txt", "\n".join([CREDIT, *(f"{name}\n{text}" for name, text in told.items())]))
     return list(told)
+
+
+if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    print(*make(), sep="\n")

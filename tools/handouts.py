@@ -5,6 +5,7 @@ without their solutions; the last page answers. First and last are papers of the
 from the table of book/teachers.md, so that the two cannot differ.
 """
 
+import argparse
 import copy
 import html
 from pathlib import Path
@@ -19,16 +20,39 @@ UP = "../../"  # from a sheet to the first folder of the built book
 LINE = '<p class="line"></p>'
 
 
+def cannot(path, what):
+    """What ends the build where a page lacks something; it names the page's source."""
+    page = path.relative_to(HTML).with_suffix("").as_posix() if path.is_relative_to(HTML) else path
+    return SystemExit(f"The page {page} has {what}, of which the printed sheets are made; put it back, or change "
+                      "tools/handouts.py.")
+
+
+def the(node, selector, path):
+    """The first part of ``node``, which is of the page ``path``, that a CSS selector finds."""
+    found = node.select_one(selector)
+    if found is None:
+        raise cannot(path, f"no {selector!r}")
+    return found
+
+
 def read(path):
+    if not path.is_file():
+        raise SystemExit(f"There is no built page {path.name}; run make book.")
     return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
 
 
 def sessions():
     """[(number, question, built pages of the chapters it has in class)], from the built teachers' page."""
     page = HTML / "book" / "teachers.html"
-    rows = [row.find_all("td") for row in read(page).select_one("section#a-course-of-four-sessions table").select("tbody tr")]
-    return [(row[0].get_text(strip=True), row[1].get_text(strip=True),
-             [(page.parent / urlsplit(link["href"]).path).resolve() for link in row[3].select("a[href]")]) for row in rows]
+    table = the(read(page), "section#a-course-of-four-sessions table", page)
+    found = []
+    for row in table.select("tbody tr"):
+        number, question, *_ = (cell.get_text(strip=True) for cell in row.select("td"))
+        links = row.select("td:nth-of-type(4) a[href]")
+        if not links:
+            raise cannot(page, f"no link to a chapter in the fourth column of session {number}")
+        found.append((number, question, [(page.parent / urlsplit(link["href"]).path).resolve() for link in links]))
+    return found
 
 
 def plain(node):
@@ -50,22 +74,25 @@ class Chapter:
     """What a sheet takes from one built chapter, each as HTML."""
 
     def __init__(self, path):
-        page = read(path)
+        page, self.path = read(path), path
         self.scripts = [str(script).replace('src="../', f'src="{UP}') for script in page.select("script")
                         if "MathJax" in script.get_text() or "mathjax" in script.get("src", "")]
-        self.article = page.select_one("article > section")
-        self.title = self.article.h1.get_text().rstrip("#")
+        self.article = the(page, "article > section", path)
+        self.title = self.part("h1").get_text().rstrip("#")
         self.number = self.title.partition(".")[0]
-        self.exercises = self.article.select_one("section#exercises")
+        self.exercises = self.part("section#exercises")
         told = [node for node in self.article.select("figure.align-default") if self.exercises not in node.parents]
         self.figures = [(f"{self.number}{chr(65 + k)}", node) for k, node in enumerate(told)]
+
+    def part(self, selector):
+        return the(self.article, selector, self.path)
 
     def question(self):
         return "".join(plain(p) for p in self.article.find_all("p", recursive=False)[1:])  # the first says how long it takes
 
     def guess(self):
-        section = self.article.select_one("section#guess-first")
-        prompt = section.select_one("figure.fm-guess").find_all(["p", "ul"], recursive=False)[1:]  # without its heading
+        section = self.part("section#guess-first")
+        prompt = self.part("section#guess-first figure.fm-guess").find_all(["p", "ul"], recursive=False)[1:]  # without its heading
         return "".join(map(plain, [*section.find_all(["p", "ul", "ol"], recursive=False), *prompt]))
 
     def formulas(self):
@@ -79,19 +106,25 @@ class Chapter:
 
     def quiz(self):
         """(questions with their options, the letters of the right ones)."""
-        widget = self.article.select_one("figure.fm-quiz")
-        right = [chr(97 + [li.get_text().startswith("✓") for li in details.select("li")].index(True))
-                 for details in widget.select("details")]
+        widget, right = self.part("figure.fm-quiz"), []
+        for number, details in enumerate(widget.select("details"), 1):
+            marked = [li.get_text().startswith("✓") for li in details.select("li")]
+            if True not in marked:
+                raise cannot(self.path, f"no answer marked ✓ in question {number} of its quiz")
+            right.append(chr(97 + marked.index(True)))
         asked = widget.find_all("ol", recursive=False)
         return "".join(f"<div>{plain(options.find_previous_sibling('p'))}{plain(options)}</div>" for options in asked), right
 
     def tasks(self):
         for section in self.exercises.find_all("section", recursive=False):
             text = [n for n in section.find_all(recursive=False) if n.name != "h3" and "cell" not in n.get("class", [])]
-            yield section.h3.get_text().rstrip("#"), "".join(map(plain, text))
+            yield the(section, "h3", self.path).get_text().rstrip("#"), "".join(map(plain, text))
 
     def key_points(self):
-        return plain(self.article.select_one("section#key-points").ul)
+        return plain(self.part("section#key-points ul"))
+
+    def caption(self, figure):
+        return plain(the(figure, ".caption-text", self.path)).strip()
 
 
 def sheet(number, question, chapters):
@@ -102,7 +135,7 @@ def sheet(number, question, chapters):
         parts.append(f"<section><h2>Chapter {html.escape(chapter.title)}</h2>{chapter.question()}"
                      f"<h3>Guess first</h3>{chapter.guess()}<p>My guess, and why:</p>{LINE}</section>")
     parts.append("<h2 class=new>What do you see?</h2><p>One sentence for each figure, before you read its caption.</p>")
-    parts += [f'<div class=look><p>Figure {letter}</p>{plain(figure.img)}{LINE * 2}</div>'
+    parts += [f'<div class=look><p>Figure {letter}</p>{plain(the(figure, "img", chapter.path))}{LINE * 2}</div>'
               for chapter in chapters for letter, figure in chapter.figures]
     formulas = [f"<div>{formula}</div>" for chapter in chapters for formula in chapter.formulas()]
     parts += ["<h2>Formulas</h2>", *formulas] if formulas else []
@@ -112,7 +145,7 @@ def sheet(number, question, chapters):
     parts += [f"<div><h3>Chapter {chapter.number}, {html.escape(name[0].lower() + name[1:])}</h3>{text}</div>"
               for chapter in chapters for name, text in chapter.tasks()]
     parts.append("<section><h2 class=new>Afterward</h2><h3>What the figures show</h3>")
-    parts += [f"<p><b>{letter}.</b> {plain(figure.select_one('.caption-text')).strip()}</p>"
+    parts += [f"<p><b>{letter}.</b> {chapter.caption(figure)}</p>"
               for chapter in chapters for letter, figure in chapter.figures]
     for chapter in chapters:
         answers = ", ".join(f"{k} {letter}" for k, letter in enumerate(chapter.quiz()[1], 1))
@@ -136,4 +169,5 @@ def make():
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     print(*make(), sep="\n")

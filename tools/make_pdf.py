@@ -6,6 +6,7 @@ Each built page is printed by a headless Chromium in its light colors, with the 
 counted first, so that the contents can name them; numbers are then laid over the joined sheets.
 """
 
+import argparse
 import html
 import io
 import re
@@ -110,6 +111,7 @@ def make(entries, out, chromium):
 
 
 def main() -> int:
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if chromium is None:
         print("The PDF is printed by Chromium, and there is none. On Debian and Ubuntu: apt install chromium")

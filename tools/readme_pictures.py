@@ -1,5 +1,6 @@
 """Take the README's two pictures of the built book again: python tools/readme_pictures.py (needs a Chromium)."""
 
+import argparse
 import shutil
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ def save(page, name, **options):
 
 
 def main() -> int:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if not chromium or not (HTML / "index.html").is_file():
         print("This needs a Chromium, and the built book: run make book first.")

@@ -19,6 +19,7 @@ import argparse
 import contextlib
 import itertools
 import json
+import math
 import multiprocessing
 import os
 import shutil
@@ -35,7 +36,13 @@ sys.path.insert(0, str(ROOT))
 def wanted(path=ROOT / "runs" / "WANTED.toml", steps=None):
     """The list, unrolled: for each run its name, its recipe's values (`steps` replaces theirs), and the table it comes from."""
     names = set()
-    for entry in tomllib.loads(Path(path).read_text(encoding="utf-8"))["wanted"]:
+    try:
+        entries = tomllib.loads(Path(path).read_text(encoding="utf-8")).get("wanted", [])
+    except tomllib.TOMLDecodeError as error:
+        raise SystemExit(f"{path} is no TOML ({error}); mend that line.") from None
+    for entry in entries:
+        if lacks := {"name", "device", "recipe"} - set(entry):
+            raise SystemExit(f"{path}: the run {entry.get('name', 'without a name')} has no {min(lacks)}; add it.")
         over = entry.get("over", {})
         for chosen in itertools.product(*over.values()):
             chosen = dict(zip(over, chosen))
@@ -64,6 +71,19 @@ def recipe_of(values):
 
     values = dict(values)
     return fm.recipe(values.pop("dataset"), **values)
+
+
+def finished(folder):
+    """Whether a run is trained to its end, also where it has given up its weights and could not be moved then."""
+    if (folder / "weights.safetensors").exists():
+        return True
+    if not (folder / "recipe.json").exists():
+        return False
+    import fixmatch_lite as fm
+
+    run = fm.runs.load(folder)
+    # Beside a checkpoint a complete log is not the end: the weights are still to be written.
+    return bool(run.failed) or run.done and not (folder / "checkpoint.safetensors").exists()
 
 
 @contextlib.contextmanager
@@ -109,11 +129,12 @@ def do(name, values, entry, data, options, until):
     """Train one run until it is done or the time is up; True if it is done."""
     import fixmatch_lite as fm
     from fixmatch_lite.errors import Diverged
+    from fixmatch_lite.files import plain_errors
     from fixmatch_lite.run_files import remove_left_overs
     from fixmatch_lite.tensor_files import remove_tensors
 
     folder, recipe = options.unfinished / name, recipe_of(values)
-    if not (folder / "weights.safetensors").exists():
+    if not finished(folder):
         if not (folder / "checkpoint.safetensors").exists():  # stopped before its first evaluation: begin again
             (folder / "recipe.json").unlink(missing_ok=True)
         recording = fm.runs.record(folder, recipe, data, device=options.device, resume=True, compile=options.compile)
@@ -129,7 +150,8 @@ def do(name, values, entry, data, options, until):
     remove_left_overs(folder)
     remove_tensors(folder / "checkpoint.safetensors")
     (folder / "lock").unlink(missing_ok=True)  # of a process that was killed; the claim keeps others out to the end
-    move(folder, options.recorded / name)
+    with plain_errors(options.recorded / name):
+        move(folder, options.recorded / name)
     (options.recorded / name / "claim").unlink(missing_ok=True)
     run = fm.runs.load(options.recorded / name)
     if run.failed:
@@ -151,12 +173,11 @@ def describe(folder, **more):
 def move(folder, target):
     """Whole or not at all, also to another disk."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    if target.exists():  # recorded before as far as it had come
-        shutil.rmtree(target)
     try:
         os.rename(folder, target)
-    except OSError:
+    except OSError:  # another disk; or the run stands there already, recorded as far as it had come
         shutil.copytree(folder, copy := target.with_name(f".{target.name}"), dirs_exist_ok=True)
+        shutil.rmtree(target, ignore_errors=True)
         os.rename(copy, target)
         shutil.rmtree(folder)
 
@@ -185,7 +206,16 @@ def keep_weights(folder, keep, recipe, data, options):
 
 
 def work(options, until):
-    """Do runs, one after another, until the list is done or the time is up."""
+    """Do runs, one after another, until the list is done or the time is up; what the user can mend is said in a sentence."""
+    from fixmatch_lite.errors import FixMatchError
+
+    try:
+        do_all(options, until)
+    except FixMatchError as error:
+        raise SystemExit(str(error)) from None
+
+
+def do_all(options, until):
     import torch
 
     import fixmatch_lite as fm
@@ -244,8 +274,15 @@ def main():
         parser.error("A rehearsal takes one step at least.")
     if options.stopped == "":
         parser.error("--stopped takes a sentence that says why.")
+    if math.isnan(options.minutes) or options.minutes <= 0:
+        parser.error(f"--minutes {options.minutes:g} is no time to train in; give more than 0.")
+    for name in ("processes", "threads"):
+        if (count := getattr(options, name)) is not None and count < 1:
+            parser.error(f"--{name} {count} is not possible; give 1 at least.")
     if not options.list_file.is_file():
         parser.error(f"There is no list {options.list_file}.")
+    if not any(options.only in name for name, *_ in wanted(options.list_file)):
+        parser.error(f"No run of {options.list_file.name} has {options.only!r} in its name; --list tells the names.")
     os.environ.pop("FIXMATCH_LITE_FAST", None)  # what is recorded is trained in full
     if options.list:
         for name, _, entry in wanted(options.list_file):

@@ -6,6 +6,7 @@ No outputs and no execution counts, save those of cells tagged nbval-check-outpu
 no widget state (GitHub and Colab refuse a notebook with a broken one); the plain python3 kernel; one-space JSON.
 """
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -32,19 +33,22 @@ def stripped(text: str) -> str:
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 
-def main(argv) -> int:
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0].rstrip(":"))
+    parser.add_argument("--check", action="store_true", help="change nothing, and say which are not in that form")
+    check = parser.parse_args().check
     wrong = []
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         before = path.read_text(encoding="utf-8")
         after = stripped(before)
         if before != after:
             wrong.append(path.name)
-            if "--check" not in argv:
+            if not check:
                 path.write_text(after, encoding="utf-8")
     for name in wrong:
-        print(f"{name}: {'not in the committed form' if '--check' in argv else 'stripped'}")
-    return 1 if wrong and "--check" in argv else 0
+        print(f"{name}: {'not in the committed form' if check else 'stripped'}")
+    return int(check and bool(wrong))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

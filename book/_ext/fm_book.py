@@ -39,19 +39,28 @@ class Widget(SphinxDirective):
         from fixmatch_lite import widgets
 
         name = self.arguments[0]
-        make = getattr(widgets, name, None)
-        if make is None:
-            raise self.error(f"fixmatch_lite.widgets has no {name!r}")
-        options = yaml.safe_load("\n".join(self.content)) or {}
+        kinds = {word: getattr(widgets, word) for word in widgets.__all__ if word not in ("Widget", "bundle")}
+        if name not in kinds:
+            raise self.error(f"There is no widget {name!r}; take one of {', '.join(kinds)}.")
         try:
-            html = make(**options)._repr_mimebundle_()["text/html"]
-        except (TypeError, ValueError) as problem:
-            raise self.error(f"{name}: {problem}") from problem
+            options = yaml.safe_load("\n".join(self.content)) or {}
+        except yaml.YAMLError as problem:
+            raise self.error(f"The options of {name} are no YAML: {' '.join(str(problem).split())}") from problem
+        if not isinstance(options, dict):
+            raise self.error(f"The options of {name} must be lines like \"labels: 6\", and are {options!r}.")
+        try:
+            html = kinds[name](**options)._repr_mimebundle_()["text/html"]
+        except Exception as problem:  # whatever a typo leads to: the page's author needs the file and the line of it
+            raise self.error(f"{name}: {type(problem).__name__}: {problem}") from problem
         return [nodes.raw("", html, format="html")]
 
 
 class Swatch(SphinxRole):
     def run(self):
+        if self.text not in _SHAPES:
+            wrong = f"There is no swatch {self.text!r}; take one of {', '.join(_SHAPES)}."
+            told = self.inliner.reporter.error(wrong, line=self.lineno)
+            return [self.inliner.problematic(self.rawtext, self.rawtext, told)], [told]
         shape = _SHAPES[self.text].format(c=f"var(--fm-{self.text})")
         svg = f'<svg class="fm-swatch" viewBox="0 0 24 24" role="img" aria-label="{self.text}">{shape}</svg>'
         return [nodes.raw("", f"{svg} <code>{self.text}</code>", format="html")], []

@@ -9,7 +9,10 @@ from inspect import getdoc
 
 from docutils import nodes
 from sphinx.addnodes import pending_xref
+from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
+
+log = logging.getLogger(__name__)
 
 ASKED = {"guess", "quiz"}  # the widgets that ask: no use on a wall
 
@@ -40,10 +43,16 @@ def words(caption):
 
 
 def plate(app, here, page, figure):
-    """One figure: picture, number and caption, links to its place and to its file."""
+    """One figure: picture, number and caption, links to its place and to its file; None where it has no file in the book."""
+    image = next(figure.findall(nodes.image), None)
+    if image is None or image["uri"] not in app.env.images:
+        what = "no picture" if image is None else image["uri"]
+        log.warning("The page of all figures shows files of the book, and this figure has %s; put its picture beside the page.",
+                    what, location=(page, figure.line))
+        return None
     name = figure["ids"][0]
     number = ".".join(map(str, app.env.toc_fignumbers[page]["figure"][name]))
-    image = next(figure.findall(nodes.image)).deepcopy()
+    image = image.deepcopy()
     file = app.env.images[image["uri"]][1]
     address = f"{'../' * here.count('/')}{app.builder.imagedir}/{file}"
     kind = file.rpartition(".")[2]
@@ -77,7 +86,8 @@ def fill(app, doctree, here):
         sections = []
         for page in pages(app.env, app.config.root_doc):
             read = app.env.get_doctree(page)
-            plates = [plate(app, here, page, figure) for figure in read.findall(nodes.figure) if any(figure.findall(nodes.caption))]
+            told = (figure for figure in read.findall(nodes.figure) if any(figure.findall(nodes.caption)))
+            plates = [made for figure in told if (made := plate(app, here, page, figure)) is not None]
             turned = movable(app, here, page, read)
             if plates or turned:
                 title = app.env.titles[page].astext()
