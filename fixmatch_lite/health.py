@@ -3,6 +3,8 @@
 Taught in: chapters 13 and 16.
 """
 
+from .recipes import options_of
+
 EVALUATIONS = 5       # how long a sign must last before it is one: the first evaluations of every run are odd
 LATE = 0.25           # share of the steps before which a net that is sure of nothing is merely young
 NOTHING = 0.001       # a mask rate below it trains on next to no pseudo-label
@@ -72,7 +74,7 @@ class Health:
     def _nothing_kept(self, recent):
         waits = 0  # steps that have no pseudo-labels by design
         if self.recipe.method == "self_training":
-            waits = self.recipe.steps / self.recipe.options.get("rounds", 5)
+            waits = self.recipe.steps / (options_of("self_training") | self.recipe.options)["rounds"]
         if self._judges(recent) and self._progress() >= LATE and recent[0].step > waits and max(m.mask_rate for m in recent) < NOTHING:
             reason = f"reaches the confidence of {self.recipe.tau}" if self._tau("smaller") else "counts"
             return (f"No unlabeled picture {reason}: so far only the labeled ones train the net. Try "

@@ -1,12 +1,14 @@
 """What every test may use: the repository's root, and tests marked `gpu` skipped where there is no CUDA device."""
 
 import os
-import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+from set_address import own_files  # noqa: E402
 
 
 def pytest_collection_modifyitems(items):
@@ -28,23 +30,6 @@ def root() -> Path:
 @pytest.fixture(scope="session")
 def project_files(root) -> list[Path]:
     return own_files(root)
-
-
-def own_files(root) -> list[Path]:
-    """The repository's own files: what git tracks or would track; without git, all but hidden and built ones. An archive
-    that was unpacked below somebody else's repository has a git that lists nothing of it."""
-    try:
-        done = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-                              cwd=root, capture_output=True)
-        names = set(done.stdout.decode().split("\0"))
-    except FileNotFoundError:
-        names = set()
-    if "pyproject.toml" in names:
-        return [root / name for name in sorted(names) if (root / name).is_file()]
-    built = {"_build", "build", "dist", "data", "runs", "__pycache__"}
-    foreign = lambda part: (part in built or part.endswith(".egg-info")
-                            or part.startswith(".") and part not in (".ci", ".github"))
-    return [path for path in sorted(root.rglob("*")) if path.is_file() and not any(map(foreign, path.relative_to(root).parts))]
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import nn
 from test_own_pictures import pets, picture, program, trained  # noqa: F401 (fixtures)
-from test_training import Small, digits, small  # noqa: F401 (a fixture)
+from test_training import Small, small
 
 import fixmatch_lite as fm
 from fixmatch_lite.batches import Strong

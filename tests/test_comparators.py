@@ -21,11 +21,6 @@ NAMES = sorted(comparators.METHODS)
 ALIGNABLE = {"fixmatch", "uda", "remixmatch", "softmatch"}
 
 
-@pytest.fixture(scope="module")
-def digits():
-    return fm.load_data("digits", labels=40, seed=0)
-
-
 def short(**changes):
     quick = {"steps": 12, "eval_every": 3, "batch_size": 8, "mu": 2, "precision": "float32"}
     return fm.recipe("digits", **quick | changes)

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from test_distributed import torchrun
 from test_folders import put, tree  # noqa: F401 (a fixture)
-from test_training import Small, assert_same, digits, small, weights  # noqa: F401 (a fixture)
+from test_training import Small, assert_same, small, weights
 from torch import nn
 
 import fixmatch_lite as fm
@@ -26,12 +26,12 @@ from fixmatch_lite.metrics import at_once, evaluate
 
 # Data of one's own -------------------------------------------------------------------------------------------------
 
-def mine(digits, **changes):  # noqa: F811
+def mine(digits, **changes):
     return dataclasses.replace(digits, name="mine", drawn=None, **changes)
 
 
 @pytest.mark.parametrize("step", [1, 2, 32])
-def test_labeled_pictures_that_are_every_nth_of_the_pool_stay_themselves(digits, step):  # noqa: F811
+def test_labeled_pictures_that_are_every_nth_of_the_pool_stay_themselves(digits, step):
     pool, classes = digits.u[:96], digits.u_true[:96]
     data = mine(digits, x=pool[::step], y=classes[::step], u=pool, u_true=classes, labeled_indices=range(0, 96, step))
     moved = data.to("cpu")
@@ -39,7 +39,7 @@ def test_labeled_pictures_that_are_every_nth_of_the_pool_stay_themselves(digits,
     assert (moved.x.data_ptr() == moved.u.data_ptr()) == (step == 1 or pool[::step].data_ptr() == pool.data_ptr())
 
 
-def test_indices_and_names_may_be_arrays(digits, tmp_path):  # noqa: F811
+def test_indices_and_names_may_be_arrays(digits, tmp_path):
     data = mine(digits, labeled_indices=torch.tensor(digits.labeled_indices), class_names=np.array(digits.class_names))
     assert data.labeled_indices == digits.labeled_indices and data.class_names == digits.class_names
     list(fm.runs.record(tmp_path / "run", small().changed(dataset="mine"), data, device="cpu"))
@@ -53,7 +53,7 @@ CHANGES = {"test pictures": lambda d: {"x_test": d.x_test[:100], "y_test": d.y_t
 
 
 @pytest.mark.parametrize("other", CHANGES)
-def test_a_run_does_not_go_on_with_other_data(digits, tmp_path, other):  # noqa: F811
+def test_a_run_does_not_go_on_with_other_data(digits, tmp_path, other):
     recipe, data = small().changed(dataset="mine"), mine(digits)
     next(fm.fit(recipe, data, device="cpu", checkpoint=tmp_path / "c"))
     with pytest.raises(fm.FixMatchError, match=f"trained with other .*{other}.* than these: give those it was begun with"):
@@ -64,7 +64,7 @@ def test_a_run_does_not_go_on_with_other_data(digits, tmp_path, other):  # noqa:
 # Stopped, looked into, and gone on ---------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("method", ["fixmatch", "mean_teacher"])
-def test_a_net_that_somebody_predicted_with_trains_on_as_before(digits, method):  # noqa: F811
+def test_a_net_that_somebody_predicted_with_trains_on_as_before(digits, method):
     alone, asked = (fm.fit(small(method=method), digits, device="cpu") for _ in range(2))
     list(alone)
     next(asked)
@@ -80,7 +80,7 @@ class Stops(nn.Module):
 
 @pytest.mark.parametrize("judge", [lambda net, d: evaluate(net, d.x_test, d.y_test),
                                    lambda net, d: confidence.histogram(types.SimpleNamespace(data=d, model=net, dtype=None, device=torch.device("cpu")))])
-def test_a_stop_while_a_net_is_judged_leaves_it_in_training_mode(digits, judge):  # noqa: F811
+def test_a_stop_while_a_net_is_judged_leaves_it_in_training_mode(digits, judge):
     net = Stops().train()
     with pytest.raises(KeyboardInterrupt):
         judge(net, digits)
@@ -121,14 +121,14 @@ def remembers():
     return Remembers()
 
 
-def test_the_average_holds_the_buffers_that_the_net_has_now(digits):  # noqa: F811
+def test_the_average_holds_the_buffers_that_the_net_has_now(digits):
     training = fm.fit(small(), digits, device="cpu", net=remembers())
     list(training)
     assert training.model.mean.abs().sum() > 0
     assert torch.equal(training.ema_model.module.mean, training.model.mean)
 
 
-def test_a_net_with_dropout_goes_on_bit_for_bit(digits, tmp_path):  # noqa: F811
+def test_a_net_with_dropout_goes_on_bit_for_bit(digits, tmp_path):
     whole = fm.fit(small(), digits, device="cpu", net=remembers())
     list(whole)
     next(fm.fit(small(), digits, device="cpu", net=remembers(), checkpoint=tmp_path / "c"))
@@ -317,7 +317,7 @@ class Medium(fm.methods.Supervised):
 
 @pytest.mark.parametrize("own, told", [({"net": Extra()}, "A checkpoint holds tensors alone, and net has _extra_state"),
                                        ({"method": Medium()}, r"tuple of 'weak' and 'strong'.*\('medium',\)")])
-def test_parts_that_cannot_be_used_are_refused_at_once(digits, own, told):  # noqa: F811
+def test_parts_that_cannot_be_used_are_refused_at_once(digits, own, told):
     with pytest.raises(fm.FixMatchError, match=told):
         fm.fit(small(), digits, device="cpu", **own)
 
@@ -334,7 +334,7 @@ def test_numbers_that_mean_nothing_are_refused():
     assert "folds" not in str(caught.value)
 
 
-def test_runs_evaluated_at_other_steps_are_no_seeds_of_one_set(digits, tmp_path):  # noqa: F811
+def test_runs_evaluated_at_other_steps_are_no_seeds_of_one_set(digits, tmp_path):
     for name, every, seed in (("often", 2, 0), ("seldom", 3, 1)):
         list(fm.runs.record(tmp_path / name, small(eval_every=every, seed=seed, label_seed=0), digits, device="cpu"))
     for order in (("often", "seldom"), ("seldom", "often")):

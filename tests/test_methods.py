@@ -13,11 +13,6 @@ from fixmatch_lite.methods import make_method
 from fixmatch_lite.recipes import options_of
 
 
-@pytest.fixture(scope="module")
-def digits():
-    return fm.load_data("digits", labels=40, seed=0)
-
-
 def begin(digits, **changes):
     recipe = fm.recipe("digits", **{"steps": 6, "eval_every": 3, "batch_size": 4, "mu": 3, "precision": "float32",
                                     "tau": 0.25, **changes})

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from PIL import Image
-from test_training import Small, digits, small  # noqa: F401 (a fixture)
+from test_training import Small, small
 from torch import nn
 
 import fixmatch_lite as fm
@@ -42,7 +42,7 @@ class Breaks(Small):
 
 
 @pytest.mark.parametrize("step", [2, 6])  # the last update before an evaluation, and the last of the run
-def test_weights_that_break_in_the_last_update_are_not_saved(digits, tmp_path, step):  # noqa: F811
+def test_weights_that_break_in_the_last_update_are_not_saved(digits, tmp_path, step):
     recipe = small(steps=6, eval_every=2, method="supervised")
     training = fm.fit(recipe, digits, device="cpu", checkpoint=tmp_path / "c", net=Breaks(step))
     with pytest.raises(Diverged, match=f"The weights stopped being finite before step {step}; try a smaller lr"):
@@ -54,14 +54,14 @@ def test_weights_that_break_in_the_last_update_are_not_saved(digits, tmp_path, s
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "mistaken"])
-def test_a_steady_method_asks_for_no_progress(digits, method):  # noqa: F811
+def test_a_steady_method_asks_for_no_progress(digits, method):
     """What asks for it cannot become a CUDA graph, so it must not say that it can."""
     training = fm.fit(small(method=method), digits, device="cpu")
     next(training)
-    assert not (training.method.steady and training.asked_progress) if hasattr(training.method, "steady") else True
+    assert not (getattr(training.method, "steady", False) and training.asked_progress)
 
 
-def test_uda_asks_for_the_progress_only_where_it_anneals(digits):  # noqa: F811
+def test_uda_asks_for_the_progress_only_where_it_anneals(digits):
     for tsa, asks in (("none", False), ("linear", True)):
         training = fm.fit(small(method="uda", options={"tsa": tsa}), digits, device="cpu")
         next(training)
@@ -75,7 +75,7 @@ def test_a_warmup_ends_at_the_whole_rate():
     assert fm.training.learning_rate(recipe.changed(warmup=1e-9), 0) == 1.0
 
 
-def test_a_part_that_is_frozen_stays_frozen(digits):  # noqa: F811
+def test_a_part_that_is_frozen_stays_frozen(digits):
     net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.LazyLinear(10)).train()
     net[1].eval()
     evaluate(net, digits.x_test[:10], digits.y_test[:10])
@@ -173,7 +173,7 @@ def test_more_bits_than_there_are_keep_the_picture():
 
 # Files -------------------------------------------------------------------------------------------------------------
 
-def test_a_run_whose_checkpoint_is_gone_keeps_its_log(digits, tmp_path):  # noqa: F811
+def test_a_run_whose_checkpoint_is_gone_keeps_its_log(digits, tmp_path):
     run = fm.runs.record(tmp_path / "run", small(), digits, device="cpu")
     next(run), run.close()
     (tmp_path / "run" / fm.runs.CHECKPOINT).unlink()
@@ -267,7 +267,7 @@ def test_the_decay_that_is_advised_is_not_one():
     (fm.FixMatchError("a.png cannot be read: take it out."), "Process 3: Error: a.png cannot be read"),
     (Diverged("The loss stopped being finite."), ""),                            # in all processes alike: process 0 says it
 ])
-def test_a_process_that_fails_alone_says_so(digits, tmp_path, monkeypatch, capsys, error, says):  # noqa: F811
+def test_a_process_that_fails_alone_says_so(digits, tmp_path, monkeypatch, capsys, error, says):
     def record(*arguments, **more):
         raise error
         yield

@@ -26,11 +26,6 @@ sys.path.insert(0, str(ROOT / "tools"))
 import record_runs  # noqa: E402
 
 
-@pytest.fixture(scope="module")
-def digits():
-    return fm.load_data("digits", labels=40, seed=0)
-
-
 def small(**changes):
     return fm.recipe("digits", **{"steps": 6, "eval_every": 3, "batch_size": 4, "mu": 3, "precision": "float32", **changes})
 
@@ -685,23 +680,17 @@ def test_threads_are_those_asked_for(tmp_path, monkeypatch):
         torch.set_num_threads(before)
 
 
-def test_a_move_that_breaks_off_leaves_no_half_run(tmp_path, monkeypatch):
+def test_a_move_that_breaks_off_leaves_no_half_run(tmp_path, monkeypatch, another_disk):
     source, target = tmp_path / "run", tmp_path / "there" / "run"
     source.mkdir()
     (source / "recipe.json").write_text("{}")
-    rename = os.rename
-
-    def another_disk(a, b):
-        if a == source:
-            raise OSError(18, "Invalid cross-device link")
-        rename(a, b)
+    another_disk(source)
 
     def dies(a, b, **more):
         os.makedirs(b)
         shutil.copy(source / "recipe.json", b)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(record_runs.os, "rename", another_disk)
     monkeypatch.setattr(record_runs.shutil, "copytree", dies)
     with pytest.raises(KeyboardInterrupt):
         record_runs.move(source, target)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import torch
-from test_training import Small, digits  # noqa: F401 (a fixture)
+from test_training import Small
 
 import fixmatch_lite as fm
 from fixmatch_lite.starts import start_of

@@ -21,11 +21,6 @@ from fixmatch_lite.policies import PseudoLabels
 from fixmatch_lite.training import autocast_dtype, evaluate, learning_rate
 
 
-@pytest.fixture(scope="module")
-def digits():
-    return fm.load_data("digits", labels=40, seed=0)
-
-
 def small(**changes):
     return fm.recipe("digits", **{"steps": 6, "eval_every": 3, "batch_size": 4, "mu": 3, "precision": "float32",
                                   **changes})

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ADDRESS = re.compile(r"https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?")
 # Where an owner/name may follow: GitHub itself, and Colab's /github/ links.
 BEFORE = r"(?P<before>github\.com/|colab\.research\.google\.com/github/)"
-BUILT = {"_build", "build", "dist", "data", "__pycache__"}
+BUILT = {"_build", "build", "dist", "data", "runs", "__pycache__"}
 
 
 def owner_and_name(address: str) -> str:
@@ -28,19 +28,20 @@ def owner_and_name(address: str) -> str:
     return match[1]
 
 
-def own_files() -> list:
-    """The names of the repository's own files; an unpacked archive has no git, or lies in somebody else's."""
+def own_files(root: Path) -> list[Path]:
+    """The repository's own files: what git tracks or would track; without git, all but hidden and built ones. An archive
+    that was unpacked below somebody else's repository has a git that lists nothing of it."""
     try:
         done = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-                              cwd=ROOT, capture_output=True)
-        listed = done.stdout.decode().split("\0")
+                              cwd=root, capture_output=True)
+        names = set(done.stdout.decode().split("\0"))
     except FileNotFoundError:
-        listed = []
-    if "pyproject.toml" in listed:
-        return [name for name in listed if (ROOT / name).is_file()]
-    files = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*") if path.is_file())
-    hidden = lambda part: part.startswith(".") and part not in (".ci", ".github")
-    return [str(path) for path in files if not any(part in BUILT or hidden(part) for part in path.parts)]
+        names = set()
+    if "pyproject.toml" in names:
+        return [root / name for name in sorted(names) if (root / name).is_file()]
+    foreign = lambda part: (part in BUILT or part.endswith(".egg-info")
+                            or part.startswith(".") and part not in (".ci", ".github"))
+    return [path for path in sorted(root.rglob("*")) if path.is_file() and not any(map(foreign, path.relative_to(root).parts))]
 
 
 def main() -> None:
@@ -51,8 +52,8 @@ def main() -> None:
     old = owner_and_name(pyproject["project"]["urls"]["Repository"])
     pattern = re.compile(BEFORE + re.escape(old) + r"(?![\w-])")
     found = []
-    for name in own_files():
-        path = ROOT / name
+    for path in own_files(ROOT):
+        name = path.relative_to(ROOT).as_posix()
         try:
             text = path.read_bytes().decode("utf-8")
         except UnicodeDecodeError:

@@ -43,13 +43,13 @@ class Widget(SphinxDirective):
         if name not in kinds:
             raise self.error(f"There is no widget {name!r}; take one of {', '.join(kinds)}.")
         try:
-            options = yaml.safe_load("\n".join(self.content)) or {}
+            given = yaml.safe_load("\n".join(self.content)) or {}
         except yaml.YAMLError as problem:
             raise self.error(f"The options of {name} are no YAML: {' '.join(str(problem).split())}") from problem
-        if not isinstance(options, dict):
-            raise self.error(f"The options of {name} must be lines like \"labels: 6\", and are {options!r}.")
+        if not isinstance(given, dict):
+            raise self.error(f"The options of {name} must be lines like \"labels: 6\", and are {given!r}.")
         try:
-            html = kinds[name](**options)._repr_mimebundle_()["text/html"]
+            html = kinds[name](**given)._repr_mimebundle_()["text/html"]
         except Exception as problem:  # whatever a typo leads to: the page's author needs the file and the line of it
             raise self.error(f"{name}: {type(problem).__name__}: {problem}") from problem
         return [nodes.raw("", html, format="html")]

@@ -194,7 +194,7 @@ function render({ model, el }) {
   });
 
   // From the first evaluation to the last of the run read out, however many it has; `at` counts in those of the longest run.
-  const readOut = () => current()[0] || main();
+  const readOut = () => current()[0];
   const along = slider(model, "at", {
     label: "After step",
     min: 0,

@@ -65,10 +65,9 @@ CSS = f"""
   background: var(--fm-raised); border: 1px solid var(--fm-edge); border-radius: 6px; min-height: 36px; padding: .2rem .7rem; margin: 0; }
 .fm-widget button { cursor: pointer; white-space: nowrap; }
 .fm-widget button:hover { border-color: var(--fm-labeled); }
-.fm-widget button:disabled { cursor: default; }
 .fm-widget button[aria-pressed="true"], .fm-widget button.fm-main { background: var(--fm-labeled-text); border-color: var(--fm-labeled-text);
   color: var(--fm-card); font-weight: 640; }
-.fm-widget button:disabled { background: var(--fm-raised); color: var(--fm-muted); border: 1px dashed var(--fm-edge); font-weight: 400; }
+.fm-widget button:disabled { background: var(--fm-raised); color: var(--fm-muted); border: 1px dashed var(--fm-edge); font-weight: 400; cursor: default; }
 .fm-widget input[type="range"]:disabled { opacity: .4; cursor: default; }
 .fm-widget :is(button, select, input, summary, a, [tabindex]):focus-visible { outline: 3px solid var(--fm-labeled); outline-offset: 2px; }
 .fm-buttons { display: flex; flex-wrap: wrap; gap: .4rem; align-items: center; margin: .3rem 0; }
