@@ -41,7 +41,7 @@ pdf: book  ## print the built book into one PDF (needs Chromium)
 # The book has just run every notebook in full; here they run again in the fast speed, each cell for its own.
 test: book  ## run everything: units, notebooks, the built book, the browser
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests
-	@OMP_NUM_THREADS=1 FIXMATCH_LITE_FAST=1 PYTHONPATH=tools $(BIN)/python -m pytest -p second_kernel -n 2 --dist loadfile --nbval-lax --nbval-current-env --ignore=notebooks/blank notebooks
+	@OMP_NUM_THREADS=1 FIXMATCH_LITE_FAST=1 PYTHONPATH=tools $(BIN)/python -m pytest -p second_kernel -n 2 --dist loadfile --nbval-lax --nbval-current-env --ignore=notebooks/blank --ignore=notebooks/unsolved notebooks
 
 unit: $(STAMP)  ## run the module's own tests only (no book, no notebooks, no browser)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests --ignore=tests/test_book.py --ignore-glob="*test_browser*"

@@ -219,8 +219,8 @@ def test_every_worked_solution_is_right(page):
     """The page was built by running it: each solution ends with what its checker printed."""
     exercises = [tag for tag in soup(page).select("article h3") if re.match(r"Exercise \d+", tag.get_text(" ", strip=True))]
     said = [output.get_text("\n").strip().splitlines()[-1] for output in soup(page).select("article .cell_output .output.stream")
-            if re.search(r"^(Right\.|Not yet\.|Not answered yet)", output.get_text(), re.M)]
-    assert said.count("Right.") == len(exercises) >= 5
+            if re.search(r"^(Right[.:]|Not yet\.|Not answered yet)", output.get_text(), re.M)]
+    assert sum(text.startswith("Right") for text in said) == len(exercises) >= 5
     assert not [text for text in said if text.startswith("Not yet")]
 
 
@@ -286,6 +286,18 @@ def test_sheet_asks_all_that_its_chapters_ask(session):
             assert point.get_text() in answered and point.get_text() not in asked
         for caption in chapter.select("figcaption .caption-text"):
             assert caption.get_text().strip() in answered and caption.get_text().strip() not in asked
+        printed = [output.get_text().split("\n") for output in chapter.select("section#exercises .tag_solution .output.stream")]
+        assert len(printed) == len(tasks)
+        for lines in printed:
+            told = "; ".join(filter(None, (" ".join(line.split()) for line in lines)))
+            assert told in answered and (told == "Right." or told not in asked), told
+
+
+def test_the_guess_has_its_picture_on_page_one():
+    sheet, (_, chapter) = sheet_and_chapters(1)
+    (picture,) = chapter.select("section#guess-first figure.align-default img")
+    (shown,) = [image for image in sheet.select("img") if image["alt"] == picture["alt"]]
+    assert shown.find_next("h2").get_text() == "What do you see?"
 
 
 @pytest.mark.parametrize("session", IN_CLASS)

@@ -9,6 +9,7 @@ import io
 import json
 import pkgutil
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -122,7 +123,7 @@ RIGHT = {
     "views": [960, 960.0],
     "by_hand": [torch.tensor([2.0, 4.0]).log().sum().item() / 4, 0.52],
     "cutout_share": [(15 / 64) ** 2, 0.055],
-    "memory": [459],
+    "divisor": [8],
     "soft": [soft],
     "gradient": [slope],
 }
@@ -130,7 +131,7 @@ TEMPTING = {
     "views": [(512, "twice"), (1024, "one view only")],
     "by_hand": [(1.0397, "over the kept"), (2.0794, "the sum"), (0.1733, ">=")],
     "cutout_share": [(1 / 16, "border"), (15 / 64, "share of the rows"), (5.49, "between 0 and 1")],
-    "memory": [(100, "37%"), (458, "One step too early"), (4603, "first step")],
+    "divisor": [(1 / 8, "the other way round"), (1.12, "late step"), (28, "as large is the first")],
     "soft": [(soft_leaking, "flows through q"), (soft_over_kept, "over the kept"), (hard, "hard label"),
              (lambda *views: soft(*views).item(), "as a tensor"), (soft_by_log, "log_softmax"), (lambda w, s, tau: soft(w, s, tau + 1e-6), "exactly tau")],
     "gradient": [(lambda *v: -slope(*v), "sign"), (lambda *v: slope(*v) * len(v[0]), "mean is missing"),
@@ -289,7 +290,8 @@ TARGETS = {
     "sharpened": ([sharper], [(lambda q, T: sharper(q, 1 / T), "power T"), (lambda q, T: q ** (1 / T), "sum to 1"),
                                (sharper_without_logarithms, "not finite")]),
     "entropy_peak": ([0.824], [(0.176, "downward"), (0.6, "elsewhere it is larger"), (2, "above one half")]),
-    "largest": ([0.05], [(0.5, "without a threshold"), (0.95, "answer of the model"), (-0.05, "the size alone"), (0.2, "just kept")]),
+    "largest": ([2 / 3, 0.667], [(0.5, "two classes"), (0.05, "with the threshold"), (1 / 3, "answer of the model"), (-2 / 3, "the size alone"),
+                                 (0.2, "unsurest picture")]),
     "softer": ([82.1], [(0.821, "In percent"), (75, "take the mean")]),
 }
 
@@ -345,7 +347,7 @@ TWO_KNOBS = {
     "summary": ([lambda a: np.median(a[-20:])], [(max, "best evaluation"), (lambda a: np.mean(a[-20:]), "the mean"), (np.median, "last 20 only"),
                                                  (lambda a: np.median(a[-20:]) if len(a) > 7 else 0, "of 7 numbers")]),
     "wrong_a_step": ([142], [(142 / 224, "a share"), (224 - 142, "right ones"), (5, "metrics[0]")]),
-    "memory": ([0.9716, 0.972], [(0.0284, "newest step"), (0.99, "20.03%"), (2, "between 0 and 1")]),
+    "wait": ([140], [(40, "tau = 0.5"), (0.514, "At which step"), (200, "Earlier already"), (100, "fewer than half")]),
     "certain": ([17, 19], [(16, "still tells"), (25, "a smaller lead")]),
     "flattery": ([1.11], [(0.0111, "In points"), (-1.11, "never below"), (5, "Average over all")]),
 }
@@ -632,6 +634,25 @@ def test_right_answers(name, answer, capsys):
 def test_tempting_answers_are_told_apart(name, answer, hint, capsys):
     text = said(capsys, name, answer)
     assert text.startswith("Not yet. ") and hint in text, text
+
+
+class Anything:
+    """A chapter whose one exercise finds every answer right."""
+
+    @staticmethod
+    def asked(answer):
+        return None
+
+
+@pytest.mark.parametrize("answer,printed", [
+    (0.64431, "0.6443"), (-0.6652, "-0.6652"), (np.exp(-8), "0.0003355"), (1234.56, "1235"), (268_435.456, "268,435"),
+    (960.0, "960"), (2**30, "1,073,741,824"), (np.int64(4), "4"), (np.float32(0.25), "0.25"), (torch.tensor(2.5), "2.5"),
+    (np.array([0.25]), "0.25"), (True, "True"), (np.bool_(True), "True"), ("flip", "flip"), (("TranslateY", "Solarize"), "TranslateY, Solarize"),
+    ([1.5, np.float64(2), 3.14159], "1.5, 2, 3.142"), (list(range(10)), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9"),
+    (list(range(11)), None), ([], None), ([[1]], None), ([1, None], None), (np.zeros(3), None), (torch.zeros(3), None), (len, None), ({"a"}, None)])
+def test_a_right_answer_is_printed_if_it_is_short(monkeypatch, capsys, answer, printed):
+    monkeypatch.setitem(sys.modules, f"{exercises.__name__}.anything", Anything)
+    assert said(capsys, "anything.asked", answer) == (f"Right: {printed}." if printed else "Right.")
 
 
 # The quizzes -------------------------------------------------------------------------------------------------------

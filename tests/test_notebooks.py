@@ -3,6 +3,7 @@
 That its cells run is nbval's part: `make test` collects the notebooks themselves."""
 
 import ast
+import builtins
 import json
 import os
 import re
@@ -214,7 +215,7 @@ def test_nothing_that_only_ipywidgets_8_has(notebook):
 
 def test_no_chapter_asks_colab_for_a_gpu():
     """No chapter needs a GPU: one that asked Colab for it would use up the reader's share, or open without one."""
-    for path in [*NOTEBOOKS, *(ROOT / "notebooks" / "blank").glob("*.ipynb")]:
+    for path in (ROOT / "notebooks").rglob("*.ipynb"):
         notebook = read(path)
         for metadata in [notebook["metadata"], *(cell["metadata"] for cell in notebook["cells"])]:
             assert "accelerator" not in metadata and "gpuType" not in metadata.get("colab", {}), path
@@ -228,40 +229,90 @@ def test_nothing_is_installed_or_fetched_but_by_the_set_up_cell(notebook):
             assert not re.search(r"pip install|^\s*[!%]|https?://", source(cell), re.M), source(cell)
 
 
-# Blank copies ----------------------------------------------------------------------------------------------------
+# Copies for a lab ------------------------------------------------------------------------------------------------
 
-def test_blank_copies_are_in_step():
+@pytest.fixture()
+def copies(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    import blank_notebooks
+
+    return blank_notebooks
+
+
+def test_copies_are_in_step():
     result = subprocess.run([sys.executable, "tools/blank_notebooks.py", "--check"], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, f"{result.stdout}(python tools/blank_notebooks.py writes them)"
 
 
-def test_a_blank_copy_has_all_of_the_text_and_none_of_the_answers(notebook, request):
+@pytest.mark.parametrize("kind", ["blank", "unsolved"])
+def test_a_copy_has_all_of_the_text_and_none_of_the_solutions(notebook, request, kind):
     import nbformat
 
-    name = request.node.callspec.id
-    blank = json.loads((ROOT / "notebooks" / "blank" / f"{name}.ipynb").read_text(encoding="utf-8"))
-    nbformat.validate(nbformat.from_dict(blank))
-    words = lambda book: sum(len(source(cell).split()) for cell in book["cells"] if cell["cell_type"] == "markdown")
-    assert words(blank) > words(notebook)
-    code = [source(cell) for cell in blank["cells"] if cell["cell_type"] == "code"]
-    assert len(code) == sum(cell["cell_type"] == "code" and "solution" not in tags(cell) for cell in notebook["cells"])
-    assert sum("answer = ..." in text for text in code) >= 5
-    for text in code:
-        kept = text.startswith("# Set-up:") or text.startswith(("fm.widgets.Guess(", "fm.widgets.Quiz(")) or "answer = ..." in text
-        assert kept or text == "" or (text.startswith("# ") and "\n" not in text), text
-    assert "# @title Solution" not in "".join(code)
-    for link in re.findall(r"\]\(((?:\.\./)+[^)#]+)", "".join(source(cell) for cell in blank["cells"])):
-        assert (ROOT / "notebooks" / "blank" / link).exists(), link
+    copy = read(ROOT / "notebooks" / kind / f"{request.node.callspec.params['notebook'].stem}.ipynb")
+    nbformat.validate(nbformat.from_dict(copy))
+    assert len(markdown(copy).split()) > len(markdown(notebook).split())
+    mine = [cell for cell in code_cells(notebook) if "solution" not in tags(cell)]
+    assert len(mine) == len(code_cells(copy)) and sum("answer = ..." in source(cell) for cell in mine) >= 5
+    for cell, copied in zip(mine, code_cells(copy)):
+        whole = kind == "unsolved" or "setup" in tags(cell) or "hide-input" in tags(cell) or "answer = ..." in source(cell)
+        assert not copied["outputs"] and (not whole or source(cell) == source(copied) and tags(cell) == tags(copied))
+    for link in re.findall(r"\]\(((?:\.\./)+[^)#]+)", markdown(copy)):
+        assert (ROOT / "notebooks" / kind / link).exists(), link
 
 
-def test_the_emptying_leaves_the_first_comment_only():
-    sys.path.insert(0, str(ROOT / "tools"))
-    try:
-        from blank_notebooks import emptied
-    finally:
-        sys.path.pop(0)
-    assert emptied("x = 1  # beside\n  # first\n# second") == "# first"
-    assert emptied("x = 1") == ""
+def test_a_blank_copy_has_what_shows_and_names_what_that_takes(notebook, request, copies):
+    blank = read(ROOT / "notebooks" / "blank" / f"{request.node.callspec.id}.ipynb")
+    known = {"fm", "display", *dir(builtins)}
+    copies_of = iter(code_cells(blank))
+    for cell in code_cells(notebook):
+        copied = cell if "solution" in tags(cell) else next(copies_of)
+        statements = ast.parse(source(copied)).body
+        for statement in statements:
+            loads, binds = copies.loads_and_binds(statement)
+            if "# makes:" in source(copied) and not isinstance(statement, copies.IMPORTS):
+                loads -= named(copied)
+            assert loads <= known, f"{loads - known} in {source(copied)}"
+            known |= binds
+        known |= named(copied)
+        if figures({"cells": [cell]}) or "fm.widgets." in source(cell):
+            assert source(cell).splitlines()[-1] == source(copied).splitlines()[-1], source(copied)
+        elif source(cell) != source(copied):
+            left = [line for line in source(copied).splitlines() if line and not line.startswith(("# ", "import ", "from "))]
+            assert not left and not tags(copied), source(copied)
+
+
+def named(cell):
+    """The names that a blank copy's cell is to make."""
+    told = re.search(r"^# makes: (.*(?:\n#        .*)*)", source(cell), re.M)
+    text = re.sub(r"\n#       ", "", told[1]) if told else ""
+    while "(" in text or "[" in text:
+        text = re.sub(r"\([^()]*\)|\[[^][]*\]", "", text)
+    return {name.partition(" =")[0].strip() for name in text.split(",")}
+
+
+def test_what_is_left_of_an_emptied_cell(copies):
+    emptied = lambda text, later="": copies.emptied(text, ast.parse(later).body)
+    nothing = "# makes: nothing that a later cell uses"
+    assert emptied("x = 1  # beside\n  # first\n# second") == f"# first\n{nothing}"
+    assert emptied("import numpy as np\nx = np.ones(2)", "y = x + 1") == "import numpy as np\n\n# makes: x"
+    code = "def f(a, b=2, *, c=None):\n    return g(a)\n\ng = lambda q, T=0.5: q\ntau, table, rows = 0.8, [0], []\nt = 0.9\nrows = []"
+    assert emptied(code, "f(1), g(2), t, rows, table") == "# makes: f(a, b=2, *, c=None), g(q, T=0.5), table, rows, t = 0.9"
+    assert emptied("x = y = f()", "x = 2\ny += x") == "# makes: y", "x is made anew before it is asked for"
+    assert emptied("x, y = 1, 2", "def f(x):\n    return x + y") == "# makes: y", "an argument is not asked for"
+    assert emptied("for run in runs:\n    a = run", "[run for a in b]") == "# makes: run"
+    long = emptied("\n".join(f"a_long_name_{k} = {k}" for k in range(1, 12)), "\n".join(f"a_long_name_{k}" for k in range(1, 12)))
+    assert all(line.startswith("# ") and len(line) <= 110 for line in long.splitlines()) and len(long.splitlines()) > 1
+
+
+@pytest.mark.parametrize(("code", "metadata", "left"), [
+    ("plt.plot(x)", {"mystnb": {"figure": {}}}, "plt.plot(x)"),
+    ("fm.widgets.Contrast()", {}, "fm.widgets.Contrast()"),
+    ("import pandas\nTABLE = {('a', 1): (2.5, None)}", {}, "import pandas\nTABLE = {('a', 1): (2.5, None)}"),
+    ("x = 1\ndef f(a):\n    return a\n\nfm.widgets.See(f(x))", {}, "# makes: x = 1, f(a)\n\nfm.widgets.See(f(x))"),
+    ("x = compute()\nprint(x)", {"tags": ["keep_output"]}, "# makes: nothing that a later cell uses")])
+def test_a_cell_that_shows_stays(copies, code, metadata, left):
+    cell, kept = {"metadata": metadata}, left.endswith(code.splitlines()[-1])
+    assert copies.blanked(cell, code, []) == (left, metadata if kept else {})
 
 
 def test_sections_that_teachers_are_sent_to_are_there():

@@ -267,6 +267,17 @@ def test_reference_lists_every_public_module():
 
 # The project's files ---------------------------------------------------------------------------------------------
 
+def test_no_two_works_are_cited_alike():
+    labels = {}
+    for key, entry in re.findall(r"@\w+\{(\w+),(.*?)\n\}", (ROOT / "book" / "references.bib").read_text(encoding="utf-8"), re.S):
+        field = {name: re.search(rf"^\s*{name}\s*=\s*\{{(.*)\}},?$", entry, re.M) for name in ("author", "editor", "year")}
+        names = [name.partition(",")[0] for name in (field["author"] or field["editor"])[1].split(" and ")]
+        shown = names[0] if len(names) == 1 else " and ".join(names) if len(names) == 2 else f"{names[0]} et al."
+        labels.setdefault((shown, field["year"][1]), []).append(key)
+    assert len(labels) > 60
+    assert not {label: keys for label, keys in labels.items() if len(keys) > 1}, "give the years letters: 2020a, 2020b"
+
+
 def test_no_machine_and_no_registry_is_named(project_files):
     # Written in pieces, so that this file does not name them either.
     patterns = ["/wo" + "rk/", "/ro" + "ot/", r"/ho" + r"me/\w+/", "/Us" + "ers/", "py" + r"pi\.org", "python" + "hosted",

@@ -70,11 +70,14 @@ def test_blank_notebooks_deletes_nobodys_work(small):
     mine.write_text("hours of typing")
     told = run(small, "blank_notebooks")
     assert told.returncode == 0 and mine.read_text() == "hours of typing"
-    first, second = told.stdout.splitlines()
-    assert first == "written: notebooks/blank/01_a.ipynb" and second.startswith("of no chapter: notebooks/blank/mine.ipynb")
-    assert run(small, "blank_notebooks", "--check").returncode == 1, "the repository has blanks of its chapters only"
+    first, second, third = told.stdout.splitlines()
+    assert (first, second) == ("written: notebooks/blank/01_a.ipynb", "written: notebooks/unsolved/01_a.ipynb")
+    assert third.startswith("of no chapter: notebooks/blank/mine.ipynb")
+    assert run(small, "blank_notebooks", "--check").returncode == 1, "the repository has copies of its chapters only"
     mine.unlink()
     assert run(small, "blank_notebooks", "--check").returncode == 0
+    (small / "notebooks" / "unsolved" / "01_a.ipynb").write_text("{}")
+    assert run(small, "blank_notebooks", "--check").stdout == "not in step: notebooks/unsolved/01_a.ipynb\n"
 
 
 # Colab -----------------------------------------------------------------------------------------------------------
@@ -120,10 +123,17 @@ def test_colab_check_refuses_the_repository(colab, tmp_path, monkeypatch, capsys
 TEACHERS = """<section id="a-course-of-four-sessions"><table><tbody><tr><td>1</td><td>Why?</td><td>2 h</td>
 <td><a href="../notebooks/01_a.html">1</a></td></tr></tbody></table></section>"""
 CHAPTER = """<article><section><h1>1. Title#</h1><p>Time.</p><p>Question?</p>
-<section id="guess-first"><p>Guess.</p><figure class="fm-guess"><p>Head</p><p>What?</p></figure></section>
+<section id="guess-first"><p>Guess.</p><figure class="fm-guess"><p>Head</p><p>What?</p></figure>
+<figure class="align-default"><img src="../g.png"><span class="caption-text">Below.</span></figure></section>
 <figure class="align-default"><img src="../a.png"><span class="caption-text">Seen.</span></figure>
 <figure class="fm-quiz"><p>Q?</p><ol><li>a</li></ol><details><ul><li>✓ yes</li></ul></details></figure>
-<section id="exercises"><section><h3>Exercise 1: do#</h3><p>Do it.</p></section></section>
+<section id="exercises"><section><h3>Exercise 1: do#</h3><p>Do it.</p><div class="cell tag_solution"><div class="cell_input">
+<pre># @title Solution
+# Because 2 &lt; 3.
+answer = 3
+# later</pre></div><div class="output stream"><pre>near  2
+Right: 3.
+</pre></div></div></section></section>
 <section id="key-points"><ul><li>Point.</li></ul></section></section></article>"""
 
 
@@ -141,6 +151,9 @@ def test_a_sheet_holds_what_the_chapter_asks(handouts):
     (path,) = handouts.make()
     text = BeautifulSoup(path.read_text(), "html.parser").get_text(" ")
     assert all(word in text for word in ("Why?", "Question?", "What?", "Q?", "exercise 1: do", "Do it.", "Seen.", "Point.", "1 a"))
+    asked, answered = text.split("Afterward")
+    assert "Because 2 < 3. near 2; Right: 3." in answered and "Right" not in asked and "later" not in text
+    assert asked.index("Guess.") < asked.index("Figure 1A") < asked.index("What?") < asked.index("What do you see?") < asked.index("Figure 1B")
 
 
 @pytest.mark.parametrize(("page", "old", "new", "says"), [
@@ -154,6 +167,8 @@ def test_a_sheet_holds_what_the_chapter_asks(handouts):
     ("notebooks/01_a", "✓", "", "no answer marked ✓ in question 1"),
     ("notebooks/01_a", 'class="caption-text"', "", ".caption-text"),
     ("notebooks/01_a", '<img src="../a.png">', "", "img"),
+    ("notebooks/01_a", "tag_solution", "", ".tag_solution"),
+    ("notebooks/01_a", "cell_input", "", ".cell_input pre"),
     ("notebooks/01_a", "h3>", "h4>", "h3"),
 ])
 def test_what_a_sheet_cannot_be_cut_from_is_named(handouts, tmp_path, page, old, new, says):

@@ -1,13 +1,15 @@
 """Printable sheets for the four sessions of the teachers' page, cut out of the built chapters. `make book` runs it.
 
-Page one asks for the guesses; then come the figures without their captions, the quiz without its answers, the exercises
-without their solutions; the last page answers. First and last are papers of their own, to be given out apart. Which chapters a session has in class is read
-from the table of book/teachers.md, so that the two cannot differ.
+Page one asks for the guesses, with the figures that stand in a chapter's own section *Guess first*; then come the other
+figures without their captions, the quiz without its answers, the exercises without their solutions; the last pages answer.
+First and last are papers of their own, to be given out apart. Which chapters a session has in class is read from the table
+of book/teachers.md, so that the two cannot differ.
 """
 
 import argparse
 import copy
 import html
+from itertools import takewhile
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -88,12 +90,22 @@ class Chapter:
         return the(self.article, selector, self.path)
 
     def question(self):
-        return "".join(plain(p) for p in self.article.find_all("p", recursive=False)[1:])  # the first says how long it takes
+        return "".join(plain(p) for p in self.article.find_all("p", recursive=False)[1:2])  # the first says how long it takes
 
     def guess(self):
         section = self.part("section#guess-first")
         prompt = self.part("section#guess-first figure.fm-guess").find_all(["p", "ul"], recursive=False)[1:]  # without its heading
-        return "".join(map(plain, [*section.find_all(["p", "ul", "ol"], recursive=False), *prompt]))
+        told = "".join(map(plain, section.find_all(["p", "ul", "ol"], recursive=False)))
+        small = '<div style="width: 50%; margin: 0 auto">{}</div>'  # one page is to hold both chapters
+        return told + "".join(small.format(self.picture(*figure)) for figure in self.seen(first=True)) + "".join(map(plain, prompt))
+
+    def seen(self, first):
+        """The figures that stand in the section of the guess, or all others."""
+        section = self.part("section#guess-first")
+        return [(letter, node) for letter, node in self.figures if (section in node.parents) == first]
+
+    def picture(self, letter, figure):
+        return f"<p>Figure {letter}</p>{plain(the(figure, 'img', self.path))}"
 
     def formulas(self):
         """Each displayed formula between the paragraph before it and, where the sentence goes on, the one after it."""
@@ -120,6 +132,15 @@ class Chapter:
             text = [n for n in section.find_all(recursive=False) if n.name != "h3" and "cell" not in n.get("class", [])]
             yield the(section, "h3", self.path).get_text().rstrip("#"), "".join(map(plain, text))
 
+    def answers(self):
+        """Of each exercise what its solution says first, in its leading comment, and then prints."""
+        for section in self.exercises.find_all("section", recursive=False):
+            cell = the(section, ".tag_solution", self.path)
+            lines = the(cell, ".cell_input pre", self.path).get_text().splitlines()[1:]  # the first is its title
+            reason = [line.lstrip("# ") for line in takewhile(lambda line: line.startswith("#"), lines)]
+            printed = [" ".join(line.split()) for output in cell.select(".output.stream") for line in output.get_text().splitlines()]
+            yield html.escape(f"{' '.join(reason)} {'; '.join(filter(None, printed))}".strip())
+
     def key_points(self):
         return plain(self.part("section#key-points ul"))
 
@@ -133,10 +154,10 @@ def sheet(number, question, chapters):
     parts = [f"<h1>{html.escape(title)}</h1><p>Name: <span class=short></span> Date: <span class=short></span></p>"]
     for chapter in chapters:
         parts.append(f"<section><h2>Chapter {html.escape(chapter.title)}</h2>{chapter.question()}"
-                     f"<h3>Guess first</h3>{chapter.guess()}<p>My guess, and why:</p>{LINE}</section>")
+                     f"{chapter.guess()}<p>My guess, and why:</p>{LINE}</section>")
     parts.append("<h2 class=new>What do you see?</h2><p>One sentence for each figure, before you read its caption.</p>")
-    parts += [f'<div class=look><p>Figure {letter}</p>{plain(the(figure, "img", chapter.path))}{LINE * 2}</div>'
-              for chapter in chapters for letter, figure in chapter.figures]
+    parts += [f"<div class=look>{chapter.picture(*figure)}{LINE * 2}</div>"
+              for chapter in chapters for figure in chapter.seen(first=False)]
     formulas = [f"<div>{formula}</div>" for chapter in chapters for formula in chapter.formulas()]
     parts += ["<h2>Formulas</h2>", *formulas] if formulas else []
     parts.append("<h2>Check yourself</h2>")
@@ -150,6 +171,8 @@ def sheet(number, question, chapters):
     for chapter in chapters:
         answers = ", ".join(f"{k} {letter}" for k, letter in enumerate(chapter.quiz()[1], 1))
         parts.append(f"<h3>Key points of chapter {chapter.number}</h3>{chapter.key_points()}<p>Check yourself: {answers}.</p>")
+        parts += [f"<h3>Exercises of chapter {chapter.number}: what their solutions say</h3>",
+                  *(f"<p><b>{k}.</b> {answer}</p>" for k, answer in enumerate(chapter.answers(), 1))]
     parts.append("</section><p class=end>FixMatch Lite, CC BY 4.0. "
                  'The chapters with their code, widgets and solutions: <a href="../teachers.html">the book</a>.</p>')
     head = (f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{html.escape(title)}</title>'

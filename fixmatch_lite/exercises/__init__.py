@@ -12,7 +12,7 @@ from ..errors import FixMatchError
 
 
 def check(name: str, answer=..., *, hint: bool = False) -> None:
-    """Check an answer and print what comes of it.
+    """Check an answer and print what comes of it; of a right number or word also the answer itself, rounded.
 
     Args:
         name: chapter and exercise, for instance ``"study_hours.longer"``.
@@ -40,9 +40,26 @@ def check(name: str, answer=..., *, hint: bool = False) -> None:
                 trouble = f"Your function stopped with {told}. Call it with a small example of your own."
             else:  # a checker that stumbles over an answer of a wrong kind is a wrong answer
                 trouble = f"The answer is not of the kind that this exercise asks for ({told})."
-        print("Right." if trouble is None else f"Not yet. {trouble}")
+        print(f"Right{_told(answer)}." if trouble is None else f"Not yet. {trouble}")
     if hint:
         print("Hint:", inspect.cleandoc(checker.__doc__ or "").partition("Hint:")[2].strip() or "there is none.")
+
+
+def _told(answer):
+    """A right answer as ``check`` prints it: a number, a word, or a few of them; of others nothing."""
+    several = isinstance(answer, (list, tuple))
+    words = [_word(value) for value in (answer if several and len(answer) <= 10 else [] if several else [answer])]
+    return f": {', '.join(words)}" if words and None not in words else ""
+
+
+def _word(value):
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, (str, bool)):
+        return str(value)
+    if isinstance(value, int) or isinstance(value, float) and (value.is_integer() or abs(value) >= 10_000):
+        return f"{value:,.0f}"
+    return f"{value:.4g}" if isinstance(value, float) else None
 
 
 def _stopped(answer, error):

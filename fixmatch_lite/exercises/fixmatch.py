@@ -80,25 +80,20 @@ def cutout_share(answer):
     return f"The square has a side of {length} pixels; find how many of the 8 rows it covers on average."
 
 
-def memory(answer):
-    """Steps after which the start has a share below 1 percent in the digits recipe's moving average.
+def divisor(answer):
+    """The weight with which the paper's loss, divided by all, has the gradient of one that is divided by the 28 kept.
 
-    Hint: after n steps the start's share is ema_decay ** n. Find the first n for which this is below 0.01.
+    Hint: the sum is the same; one loss divides it by 28, the other by all mu * batch_size.
     """
-    decay = recipe("digits").ema_decay
-    truth, share = 0, 1.0
-    while share >= 0.01:
-        truth, share = truth + 1, share * decay
-    if _near(answer, truth, 0):
+    digits = recipe("digits")
+    truth = digits.mu * digits.batch_size / 28
+    if _near(answer, truth, 0.01):
         return None
-    if _near(answer, 1 / (1 - decay), 1):
-        return f"After that many steps the start still has a share of about {decay ** (1 / (1 - decay)):.0%}."
-    if _near(answer, truth - 1, 0):
-        return "One step too early: there the share is still at or above 1 percent."
-    value = float(answer)
-    if value != value or value < 0:
-        return "The answer is a number of steps: a whole number above 0."
-    return "After {:g} steps the share is {:.2%}; look for the first step below 1 percent.".format(value, decay**value)
+    if _near(answer, 1 / truth, 0.005):
+        return "That is the other way round: the paper divides by more, so its gradient is the smaller one."
+    if _near(answer, digits.mu * digits.batch_size / 200, 0.01):
+        return "That is the weight of the late step. Give the one of the early step."
+    return "Divide the same sum by 28, and by 224. How many times as large is the first?"
 
 
 EXACTLY = "One case is missing: a confidence of exactly tau is kept, too, so the comparison is >=."

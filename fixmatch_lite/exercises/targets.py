@@ -83,19 +83,21 @@ def entropy_peak(answer):
 
 
 def largest(answer):
-    """The largest push with a hard target on the same view and a threshold of 0.95.
+    """The largest push with a hard target on the same view, three classes and no threshold.
 
-    Hint: a kept picture has confidence 0.95 or more, and the push on its class is 1 minus that.
+    Hint: the class it answers has a third or more, and the push on it is 1 minus that.
     """
-    if _near(answer, 0.05, 1e-6):
+    if _near(answer, 2 / 3, 0.005):
         return None
     if _near(answer, 0.5, 1e-6):
-        return "So large it is, with two classes, without a threshold. Which pictures does the threshold leave?"
-    if _near(answer, 0.95, 1e-6):
+        return "So large it is with two classes. How unsure can an answer be with three?"
+    if _near(answer, 0.05, 1e-6):
+        return "That is with the threshold. Without it unsurer pictures push, too."
+    if _near(answer, 1 / 3, 0.005):
         return "That is the answer of the model. The push is target minus answer."
-    if _near(answer, -0.05, 1e-6):
+    if _near(answer, -2 / 3, 0.005):
         return "The size is right; the question asks for the size alone."
-    return "Take a picture that is just kept. What is its target, and what is its answer?"
+    return "Take the unsurest picture there can be. What is its target, and what is its answer?"
 
 
 @lru_cache(maxsize=None)

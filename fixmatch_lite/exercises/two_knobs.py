@@ -72,19 +72,22 @@ def wrong_a_step(answer):
     return "Take run.metrics[0]: kept images a step, times the share of the kept that is wrong."
 
 
-def memory(answer):
-    """The decay that leaves the first weights 1 % of the average after 160 steps.
+def wait(answer):
+    """The first evaluated step of digits-grid-tau0.99-mu7-seed0 at which at least half of the unlabeled pictures are kept.
 
-    Hint: every step multiplies their share by the decay; solve decay ** 160 = 0.01.
+    Hint: go through run.metrics in order; mask_rate is the share kept, step the step.
     """
-    truth = 0.01 ** (1 / 160)
-    if _near(answer, truth, 0.0006):
+    first = lambda tau: next(m for m in runs.load(f"digits-grid-tau{tau}-mu7-seed0").metrics if m.mask_rate >= 0.5)
+    truth = first(0.99)
+    if _near(answer, truth.step, 0.5):
         return None
-    if _near(answer, 1 - truth, 0.0006):
-        return "That is the weight of the newest step, 1 - decay."
-    if 0 < float(answer) < 1:
-        return f"With {float(answer):g} their share after 160 steps is {float(answer) ** 160:.2%}."
-    return "A decay lies between 0 and 1. Which one, multiplied by itself 160 times, gives 0.01?"
+    if _near(answer, first(0.5).step, 0.5):
+        return "That is the run with tau = 0.5. Give the step of the one with 0.99."
+    if _near(answer, truth.mask_rate, 0.005):
+        return "That is the share kept. At which step was it?"
+    if float(answer) > truth.step:
+        return "Earlier already half are kept: take the first such evaluation."
+    return "There fewer than half are kept; see m.mask_rate for m in run.metrics."
 
 
 def certain(answer):

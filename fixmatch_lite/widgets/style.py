@@ -70,6 +70,8 @@ CSS = f"""
 .fm-widget button:disabled { background: var(--fm-raised); color: var(--fm-muted); border: 1px dashed var(--fm-edge); font-weight: 400; cursor: default; }
 .fm-widget input[type="range"]:disabled { opacity: .4; cursor: default; }
 .fm-widget :is(button, select, input, summary, a, [tabindex]):focus-visible { outline: 3px solid var(--fm-labeled); outline-offset: 2px; }
+.fm-widget .fm-control > :focus-visible { outline-offset: -2px; }  /* further out it would cross its label */
+.fm-widget select { overflow: hidden; text-overflow: ellipsis; }  /* WebKit counts a long choice as the figure's width */
 .fm-buttons { display: flex; flex-wrap: wrap; gap: .4rem; align-items: center; margin: .3rem 0; }
 .fm-foot { display: flex; flex-wrap: wrap; gap: .2rem 1rem; align-items: start; justify-content: space-between;
   margin-top: .4rem; border-top: 1px solid var(--fm-line); padding-top: .25rem; font-size: .88em; }
