@@ -222,7 +222,7 @@ SELF_TRAINING = {
                       (lambda q, tau: (keep(q, tau)[0], 0 * keep(q, tau)[1]), "number of the column"), (lambda q, tau: (q >= tau, q), "one entry"),
                       (lambda q, tau: (~keep(q, tau)[0], keep(q, tau)[1]), "largest probability of each row")]),
     "last_tau": ([0.8726], [(0.95, "nobody is kept"), (0.8, "still be larger"), (0.5, "still be larger")]),
-    "inside": ([4], [(8, "outside the street"), (5, "between -1 and +1"), (12, "between -1 and +1")]),
+    "inside": ([4], [(8, "outside the street"), (5, "between -1 and +1"), (12, "wrong pseudo-labels")]),
     "unseen_grade": ([0.25], [(0.75, "does not occur"), (2, "does not occur"), (0.5, "which of the three"), (4, "which of the three")]),
     "surer_teacher": ([4.2], [(0.042, "In points"), (4.6, "with C = 10"), (9, "it is less"), (1, "it is more"), (-4, "it is more")]),
 }

@@ -97,6 +97,8 @@ def inside(answer):
         return None
     if _near(answer, np.sum(score >= 1), 0):
         return "Those are the students outside the street, who cannot move it. Count the others."
+    if _near(answer, len(score), 0):
+        return "So many could with wrong pseudo-labels. Count those who could with the SVM's own answers."
     return "Count the unlabeled students whose score lies between -1 and +1."
 
 
