@@ -21,7 +21,7 @@ from .operations import GRAY, OPERATIONS, apply, apply_each, check_operations, c
 def _uniform(n, generator, device):
     """``n`` numbers in [0, 1), drawn where the generator lives, brought to ``device``."""
     where = generator.device if generator is not None else "cpu"
-    return torch.rand(n, generator=generator, device=where).to(device, non_blocking=True)
+    return torch.rand(n, generator=generator, device=where, dtype=torch.float32).to(device, non_blocking=True)
 
 
 def _integers(high, n, generator, device):
@@ -213,7 +213,7 @@ class RandAugment:
         for _ in range(self.num_ops):
             chosen, magnitude = self.draw(len(images), images.shape[-2:], generator=generator, device=images.device)
             images = apply_each(images, self.operations, chosen, magnitude, fill=self.fill)
-        return images
+        return images if self.num_ops else images.clone()
 
 
 class Cutout:

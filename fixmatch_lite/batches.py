@@ -4,6 +4,7 @@ Source: Sohn et al. 2020, section 2.2 and the released code. Taught in: chapter 
 """
 
 import collections
+import math
 from typing import NamedTuple
 
 import torch
@@ -11,6 +12,7 @@ from torch import nn
 
 from . import comparators, distributed
 from .augment import PRESETS, Cutout, RandAugment, weak_augment
+from .checks import check_number, check_view
 from .errors import FixMatchError
 
 
@@ -32,6 +34,7 @@ class ShuffledIndices:
     """
 
     def __init__(self, size, generator):
+        check_number("size", size, 1, math.inf, whole=True)
         self.size, self.generator = size, generator
         self.order, self.position = torch.randperm(size, generator=generator), 0
 
@@ -122,7 +125,7 @@ class Batches:
             made[k] = self.weak(images) if view == "weak" else made[k]
         for k, view in enumerate(views):
             if view == "strong":
-                made[k] = self.strong.cutout(made[k], generator=self.generator)
+                made[k] = check_view(self.strong.cutout(made[k], generator=self.generator), images)
         return Batch(x, y, tuple(made), ids)
 
     def state(self):
@@ -148,8 +151,9 @@ class Strong(nn.Module):
     """A strong view of a weak one: operations, then Cutout.
 
     Args:
-        operations: turns uint8 ``(N, C, H, W)`` and a generator into another batch of the same shape. Where it learns
-            (CTAugment), it is a module with a method ``learn``.
+        operations: called as ``operations(images, generator=generator)``; turns uint8 ``(N, C, H, W)`` into another batch of
+            the same shape and kind. Where it learns (CTAugment), it is a module with a method ``learn``: what it remembers are
+            buffers, since the optimizer trains the net and the method alone, and no parameter here.
         cutout: likewise.
     """
 

@@ -9,21 +9,39 @@ from torch import nn
 from .errors import FixMatchError
 
 
-def check_images(images):
-    """Refuse what is no uint8 batch ``(N, C, H, W)``: floats would come out black, or be scaled twice."""
+def plain(value):
+    """A value as a run's files hold it: Python's numbers and words in place of NumPy's and torch's, tuples in place of lists and
+    arrays, and a dictionary of one's own. What is none of these stays."""
+    if isinstance(value, (np.generic, np.ndarray, torch.Tensor)):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {name: plain(entry) for name, entry in value.items()}
+    return tuple(map(plain, value)) if isinstance(value, (list, tuple)) else value
+
+
+def check_images(images, part=""):
+    """Refuse what is no uint8 batch ``(N, C, H, W)`` of one or three channels: floats would come out black, or be scaled twice.
+    ``part``: of what, " of x"."""
+    must = f"Images{part} must be uint8 (N, C, H, W)"
     if not isinstance(images, torch.Tensor):
-        raise FixMatchError(f"Images must be uint8 (N, C, H, W), a torch tensor; these are of the type {type(images).__name__}. "
-                            "torch.from_numpy makes one of an array.")
-    if images.dtype == torch.uint8 and images.ndim == 3:
-        raise FixMatchError(f"Images must be uint8 (N, C, H, W), a batch; this is {tuple(images.shape)}. images[None] makes a batch "
-                            "of one picture.")
-    if images.dtype == torch.uint8 and images.shape[1] not in (1, 3) and images.shape[-1] in (1, 3):
-        raise FixMatchError(f"Images must be uint8 (N, C, H, W), with the channels first; these are {tuple(images.shape)}. "
-                            "images.permute(0, 3, 1, 2) brings them there.")
-    if images.dtype != torch.uint8 or images.ndim != 4:
-        kind = str(images.dtype).removeprefix("torch.")
-        raise FixMatchError(f"Images must be uint8 (N, C, H, W), 0 to 255; these are {kind} {tuple(images.shape)}. Bring them "
-                            "to that, for instance by (255 * images).round().to(torch.uint8).")
+        raise FixMatchError(f"{must}, a torch tensor; {_told(images)}. torch.from_numpy makes one of an array.")
+    shape = images.shape
+    if images.dtype == torch.uint8 and len(shape) == 3:
+        cure = "images[None] makes a batch of one picture" if shape[0] in (1, 3) else "images[:, None] makes a batch of gray pictures"
+        raise FixMatchError(f"{must}, a batch; {_told(images)}. {cure}.")
+    if images.dtype != torch.uint8 or len(shape) != 4:
+        raise FixMatchError(f"{must}, 0 to 255; {_told(images)}. Bring them to that, for instance by "
+                            "(255 * images).round().to(torch.uint8).")
+    if shape[1] not in (1, 3):
+        cure = "images.permute(0, 3, 1, 2) brings them there" if shape[-1] in (1, 3) else "images[:, :3] drops a fourth"
+        raise FixMatchError(f"{must}, one or three channels first; {_told(images)}. {cure}.")
+
+
+def check_view(view, images):
+    """The strong view of ``images`` that a part of one's own made; refused where it is another kind of batch than they are."""
+    if not isinstance(view, torch.Tensor) or view.dtype != torch.uint8 or view.shape != images.shape:
+        raise FixMatchError(f"A strong view must be uint8 {tuple(images.shape)}, as the weak one that it is made of; {_told(view)}.")
+    return view
 
 
 def check_number(name, value, low, high, what="", whole=False):
@@ -37,20 +55,7 @@ def check_number(name, value, low, high, what="", whole=False):
 def check_data(data):
     """Refuse `SemiSupervisedData` whose parts do not fit one another."""
     for part, images, targets in (("x", data.x, data.y), ("u", data.u, data.u_true), ("x_test", data.x_test, data.y_test)):
-        for value, wrong in ((images, isinstance(images, np.ndarray)), (targets, not isinstance(targets, torch.Tensor))):
-            if wrong:
-                raise FixMatchError(f"{part} and its classes must be torch tensors, and one is of the type {type(value).__name__}. "
-                                    "torch.from_numpy makes one of an array.")
-        if len(images.shape) == 4 and images.shape[1] not in (1, 3):
-            raise FixMatchError(f"The images of {part} are {tuple(images.shape)}; their channels must come first, 1 or 3 of them: "
-                                "(N, C, H, W). images.permute(0, 3, 1, 2) brings them there, images[:, :3] drops a fourth.")
-        if isinstance(images, torch.Tensor):
-            check_images(images)
-        if not len(images):
-            raise FixMatchError(f"{part} holds no image; it must hold one at least.")
-        if targets.dtype != torch.int64 or targets.shape != (len(images),):
-            raise FixMatchError(f"{part} holds {len(images):,} images, and its classes are {str(targets.dtype).removeprefix('torch.')} "
-                                f"{tuple(targets.shape)}; they must be int64 ({len(images)},).")
+        check_truth(images, targets, part)
         if images.shape[1:] != data.x.shape[1:]:
             raise FixMatchError(f"The images of {part} are {tuple(images.shape[1:])} and those of x {tuple(data.x.shape[1:])}; "
                                 "all must have one shape (C, H, W).")
@@ -58,6 +63,57 @@ def check_data(data):
         if not targets.is_meta and (targets.min() < 0 or targets.max() >= data.num_classes):
             raise FixMatchError(f"{part} holds classes from {targets.min().item()} to {targets.max().item()}; they must lie "
                                 f"between 0 and {data.num_classes - 1}.")
+    if len(data.labeled_indices) != len(data.x) or {*map(type, data.labeled_indices)} != {int}:
+        raise FixMatchError(f"labeled_indices must be {len(data.x)} whole numbers, one for each image of x; these are "
+                            f"{len(data.labeled_indices)} and begin with {data.labeled_indices[:3]}.")
+    if not isinstance(data.flip, bool):
+        raise FixMatchError(f"flip = {data.flip!r} is not possible; flip must be True or False: whether a mirrored picture keeps its "
+                            "class.")
+
+
+def check_truth(images, targets, part=None):
+    """Refuse images (a tensor, or `streaming.Pictures`) and classes of which each is not one of the other; ``part``: their name."""
+    of = f" of {part}" if part else ""
+    if not hasattr(images, "decoded"):
+        check_images(images, of)
+    if not isinstance(targets, torch.Tensor) or targets.shape != (len(images),) or part and targets.dtype != torch.int64:
+        raise FixMatchError(f"The classes{of} must be int64 ({len(images)},), a torch tensor, one for each image; {_told(targets)}.")
+    if not len(images):
+        raise FixMatchError(f"There is no image{of}; there must be one at least.")
+
+
+def check_given(recipe, data):
+    """Refuse what is no recipe and data, or a recipe of another number of labels."""
+    if not hasattr(recipe, "as_dict") or not hasattr(data, "u_true"):
+        raise FixMatchError("A training takes a recipe and then the data, as fm.recipe and fm.load_data make them; these are of the types "
+                            f"{type(recipe).__name__} and {type(data).__name__}.")
+    if recipe.labels is not None and recipe.labels != len(data.x):
+        raise FixMatchError(f"The recipe asks for {recipe.labels} labels and the data hold {len(data.x)}; load "
+                            "the data with the same number.")
+
+
+def check_told(recipe, data):
+    """Refuse a recipe that says of the data what is not true: whoever repeats the run by it would load others.
+
+    Raises:
+        FixMatchError: it names another data set, or another draw of the labels.
+    """
+    told = {"dataset": data.name, **dict(zip(("label_seed", "split"), data.drawn or ()))}
+    different = {name: value for name, value in told.items() if getattr(recipe, name) != value}
+    if different:
+        name, value = next(iter(different.items()))
+        right = ", ".join(f"{k}={v!r}" for k, v in different.items())
+        raise FixMatchError(f"The recipe says {name}={getattr(recipe, name)!r}, and of the data {name}={value!r} is true. "
+                            f"Record with recipe.changed({right}), or load other data.")
+
+
+def check_torch():
+    """Refuse to begin where torch, as somebody set it, would make tensors that no training can use."""
+    if torch.is_inference_mode_enabled():
+        raise FixMatchError("What is made under torch.inference_mode() can never learn: train outside of it.")
+    if (dtype := torch.get_default_dtype()) != torch.float32:
+        raise FixMatchError(f"Torch makes its tensors in {str(dtype).removeprefix('torch.')} now, and training is done in float32: call "
+                            "torch.set_default_dtype(torch.float32) first.")
 
 
 def check_parts(net, method, strong):
@@ -72,6 +128,8 @@ def check_parts(net, method, strong):
         strange = [k for k, v in part.state_dict().items() if not isinstance(v, torch.Tensor)] if part is not None else []
         if strange:
             raise FixMatchError(f"A checkpoint holds tensors alone, and {name} has {strange[0]} in its state; put it into a buffer.")
+    if net is not None and {parameter.dtype for parameter in net.parameters()} == {torch.float64}:
+        raise FixMatchError("The net is in float64, and the images that it gets are in float32: give net.float().")
     if method is not None and not (isinstance(method.views, (tuple, list)) and all(view in ("weak", "strong") for view in method.views)):
         raise FixMatchError(f"A method's views must be a tuple of 'weak' and 'strong', one for each view of an unlabeled image; these are "
                             f"{method.views!r}.")
@@ -79,17 +137,31 @@ def check_parts(net, method, strong):
 
 def check_logits(logits, count, classes):
     """Refuse what a net says of ``count`` images if it is not a number for each of the ``classes``."""
-    if logits.shape != (count, classes):
-        raise FixMatchError(f"The net must give logits ({count}, {classes}), one for each image and class; these are "
-                            f"{tuple(logits.shape)}.")
+    if not isinstance(logits, torch.Tensor) or logits.shape != (count, classes) or not logits.is_floating_point():
+        raise FixMatchError(f"The net must give logits ({count}, {classes}), one for each image and class; {_told(logits)}.")
 
 
 def check_judged(pseudo):
-    """Refuse `policies.PseudoLabels` whose weights or confidences are not one float an image: they would be broadcast."""
-    for name, value in (("weight", pseudo.weight), ("confidence", pseudo.confidence)):
-        if value.shape != pseudo.target.shape[:1] or not value.is_floating_point():
-            raise FixMatchError(f"A policy's {name} must be float ({len(pseudo.target)},), one number for each target; this is "
-                                f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}.")
+    """`policies.PseudoLabels`; refused where weights or confidences are not one float an image: they would be broadcast."""
+    if not all(hasattr(pseudo, name) for name in ("weight", "target", "confidence")):
+        raise FixMatchError(f"A policy must answer with policies.PseudoLabels(weight, target, confidence); {_told(pseudo)}.")
+    for name in ("weight", "confidence"):
+        check_each(f"A policy's {name}", getattr(pseudo, name), len(pseudo.target))
+    return pseudo
+
+
+def check_each(name, value, count=None):
+    """Refuse what is not a float for each of ``count`` images, or without ``count`` one float."""
+    shape, what = ((), "one number alone") if count is None else ((count,), "one number for each image")
+    if not isinstance(value, torch.Tensor) or value.shape != shape or not value.is_floating_point():
+        raise FixMatchError(f"{name} must be float {shape}, {what}; {_told(value)}.")
+
+
+def _told(value):
+    """What somebody gave instead, in words."""
+    if isinstance(value, torch.Tensor):
+        return f"this is {str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
+    return f"this is of the type {type(value).__name__}"
 
 
 def described(own, start=None):

@@ -72,10 +72,10 @@ def train(
     image_size: ImageSize = None,
     flip: Annotated[Optional[bool], option("Whether a mirrored picture keeps its class (yes; digits, svhn no).", DATA,
                                            "--flip/--no-flip")] = None,
-    method: Annotated[str, option("fixmatch, supervised (the labeled images alone), pi_model, mean_teacher, "
+    method: Annotated[Optional[str], option("fixmatch, supervised (the labeled images alone), pi_model, mean_teacher, "
                                   "pseudo_label, vat, self_training, mixmatch, uda, remixmatch, flexmatch, freematch, "
                                   "softmatch, simclr or mistaken; some bring a mu, tau, lambda-u or lr of their own (fixmatch).",
-                                  METHOD)] = "fixmatch",
+                                  METHOD)] = None,
     augment: Annotated[Optional[str], option("Strong view: fixmatch, paper, usb, imagenet, ctaugment, autoaugment, "
                                              "one_draw, cutout or none (fixmatch).", METHOD)] = None,
     alignment: Annotated[Optional[bool], option("Align pseudo-labels to the class shares of the labels (what the "
@@ -92,8 +92,8 @@ def train(
     lambda_u: Annotated[Optional[float], option("Weight of the unsupervised loss (1.0; imagenet 10.0).", METHOD)] = None,
     lr: Annotated[Optional[float], option("Learning rate at the start (0.03; digits 0.2, imagenet 0.4).", METHOD)] = None,
     set_: Annotated[Optional[list[str]], option("Any other value of the recipe, or option of the method, as NAME=VALUE "
-                                                "(may be given again).", METHOD, "--set")] = None,
-    seed: Annotated[int, option("Decides weights, batches, augmentation and the labeled set (0).")] = 0,
+                                                "(may be given again; of one name the last counts).", METHOD, "--set")] = None,
+    seed: Annotated[Optional[int], option("Decides weights, batches, augmentation and the labeled set (0).")] = None,
     device: Device = None,
     precision: Annotated[Optional[str], option("auto, float32, bfloat16 or float16 (auto).")] = None,
     eval_every: Annotated[Optional[int], option("Steps between evaluations (1,024; digits 20, folder 500).")] = None,
@@ -107,7 +107,7 @@ def train(
 
     given = dict(labels=labels, split=split, flip=flip, augment=augment, alignment=alignment, forward=forward,
                  steps=steps, batch_size=batch_size, mu=mu, tau=tau, lambda_u=lambda_u, lr=lr, precision=precision,
-                 eval_every=eval_every, method=method, seed=seed, label_seed=seed if label_seed is None else label_seed)
+                 eval_every=eval_every, method=method, seed=seed, label_seed=label_seed)
     if labeled and (split, label_seed) != (None, None):
         raise typer.BadParameter(f"{labeled} names the labeled images: leave out --label-seed and --split.")
     # before anything is read or fetched: a wrong value should not cost the reader a download

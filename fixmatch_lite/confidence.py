@@ -6,6 +6,7 @@ Taught in: chapters 5 and 10.
 import torch
 
 from .augment import to_float
+from .devices import apart
 from .metrics import at_once
 from .models import batch_statistics
 
@@ -34,7 +35,7 @@ def histogram(training):
     known = (data.u_true >= 0).nonzero().squeeze(1).cpu()
     chosen = known[torch.randperm(len(known), generator=torch.Generator().manual_seed(0))[:AT_MOST]]
     counts = torch.zeros(2, BINS + data.num_classes)
-    with batch_statistics(model, on=False):
+    with batch_statistics(model, on=False), apart(training.device):
         for ids in chosen.to(data.u.device).split(at_once(data.u)):
             with torch.autocast(training.device.type, dtype=training.dtype, enabled=training.dtype is not None):
                 logits = model(to_float(data.u[ids]))

@@ -14,13 +14,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from .checks import check_data
+from .checks import check_data, plain
 from .errors import FixMatchError
 from .labeled import OWN_SPLIT, SPLITS, check_seed, choose_labeled, draw_labeled, labeled_hash
 from .names import DATASETS, mirrors
 from .recipes import recipe
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SemiSupervisedData:
     """What a training run needs; images uint8 ``(N, C, H, W)``, targets int64 ``(N,)``.
 
@@ -45,7 +45,8 @@ class SemiSupervisedData:
     def __post_init__(self):
         for name in ("class_names", "labeled_indices"):  # plain values, which JSON can hold
             value = getattr(self, name)
-            object.__setattr__(self, name, tuple(value.tolist() if hasattr(value, "tolist") else value))
+            object.__setattr__(self, name, plain(value if hasattr(value, "tolist") else tuple(value)))
+        object.__setattr__(self, "flip", plain(self.flip))
         check_data(self)
 
     def __repr__(self):
@@ -172,9 +173,6 @@ def _imagenet(root, image_size):
 def _folder(root, image_size, labels_from):
     from .folders import load_folder
 
-    if root is None:
-        raise FixMatchError("The data set 'folder' needs a place: give root (--root), a folder with train/<class>/ and test/<class>/ "
-                            "in it; or any folder, and labels_from (--labels-from), a file of labels.")
     pool, *rest = load_folder(root, image_size, labels_from)
     return Loaded(*rest, pool=pool)
 

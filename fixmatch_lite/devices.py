@@ -3,6 +3,7 @@
 Taught in: chapter 17.
 """
 
+import contextlib
 import ctypes
 import functools
 import os
@@ -48,6 +49,13 @@ def autocast_dtype(device, precision="auto"):
         quick = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
         return torch.bfloat16 if quick else None
     return None
+
+
+def apart(device):
+    """A context in which an autocast that surrounds it does not count, nor the weights that it keeps in 16 bits."""
+    if not torch.is_autocast_enabled(device.type):
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, enabled=False, cache_enabled=False)
 
 
 def make_generators(seed, device, rank=0):

@@ -43,22 +43,32 @@ def load_folder(root, image_size=None, labels_from=None):
         FixMatchError: a folder is missing, empty or of one class; the classes of train/ and test/
             differ; a picture of train/ or test/, or a labeled one, cannot be read; all of them together do not fit into memory.
     """
-    root = Path(root)
-    if not root.is_dir():
-        raise FixMatchError(f"There is no folder {root}: give the folder that holds the pictures.")
-    ignored = []
-    if labels_from is not None:
-        found = _named(root, labels_from, ignored)
-    else:
-        found = _sorted_in_folders(root, ignored)
-    (train_paths, train_targets), pool_paths, (test_paths, test_targets), names = found
-    _at_least_two(root, names)
+    (train_paths, train_targets), pool_paths, (test_paths, test_targets), names = _found(root, labels_from, ignored := [])
     first, second = len(train_paths), len(train_paths) + len(pool_paths)
     pixels, unread = read_all([*train_paths, *pool_paths, *test_paths], image_size, spare=range(first, second))
     tell_ignored(ignored)
     second -= unread
     targets = [torch.tensor(t, dtype=torch.int64) for t in (train_targets, test_targets)]
     return pixels[:second], pixels[:first], targets[0], pixels[second:], targets[1], names
+
+
+def load_test(root, image_size, labels_from=None):
+    """Of what `load_folder` loads the test part alone, ``(images, targets, class_names)``; here C is 1 where every test picture is
+    gray. Of the other pictures none is opened."""
+    _, _, (paths, targets), names = _found(root, labels_from, [])
+    return read_all(paths, image_size)[0], torch.tensor(targets), names
+
+
+def _found(root, labels_from, ignored):
+    """Paths and classes to train with, paths without a class, paths and classes to test, and the names of the classes."""
+    if root is None:
+        raise FixMatchError("The data set 'folder' needs a place: give root (--root), a folder with train/<class>/ and test/<class>/ "
+                            "in it; or any folder, and labels_from (--labels-from), a file of labels.")
+    if not (root := Path(root)).is_dir():
+        raise FixMatchError(f"There is no folder {root}: give the folder that holds the pictures.")
+    found = _sorted_in_folders(root, ignored) if labels_from is None else _named(root, labels_from, ignored)
+    _at_least_two(root, found[-1])
+    return found
 
 
 def tell_ignored(ignored):

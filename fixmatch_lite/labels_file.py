@@ -28,17 +28,18 @@ def read_labels(csv_file, root):
 
     Raises:
         FixMatchError: the file cannot be read, has no such columns, or a line names a picture that is not there, that
-            another line puts elsewhere, or no class; the message says which line.
+            another line puts elsewhere, or no class, or has more cells than there are columns; the message says which line.
     """
     try:
-        text = Path(csv_file).read_text(encoding="utf-8-sig")
+        with open(csv_file, encoding="utf-8-sig", newline="") as file:  # a name may hold any end of a line
+            text = file.read()
     except (OSError, UnicodeDecodeError) as error:
         reason, cure = getattr(error, "strerror", None), "give a CSV file with the columns path and class"
         if isinstance(error, UnicodeDecodeError):
             reason, cure = "it is not UTF-8 text", "save it again as CSV in UTF-8"
         raise FixMatchError(f"{csv_file} cannot be read ({reason}): {cure}.") from None
     first = text.splitlines()[0] if text.strip() else ""
-    reader = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=first.count))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
     rows = _whole(reader, csv_file)
     header = [name.strip().lower() for name in next(rows, [])]
     column = lambda names: next((header.index(name) for name in names if name in header), None)
@@ -51,6 +52,9 @@ def read_labels(csv_file, root):
         if not any(cell.strip() for cell in row):
             continue
         where = f"Line {reader.line_num} of {csv_file}"
+        if any(cell.strip() for cell in row[len(header):]):
+            raise FixMatchError(f"{where} has {len(row)} cells, and the first line names {len(header)} columns: put a class with a comma "
+                                "in quotes, and take out what has no column.")
         cells = [row[k].strip() if k is not None and k < len(row) else "" for k in (path_at, class_at, split_at)]
         path, kind, split = Path(root) / cells[0], one_form(cells[1]), cells[2].lower() or "train"
         if cells[0] and not path.is_file() and (Path(root) / row[path_at]).is_file():  # a space belongs to the name
@@ -91,7 +95,8 @@ def write_labels(csv_file, rows, more=()):
     """Write ``(path, class, confidence)`` rows as a CSV file that `read_labels` understands, whole or not at all; the
     columns ``more`` follow."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    returns = any("\r" in row[0] for row in rows)  # in a name; before Python 3.13 it would not be quoted where it must be
+    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL)
     writer.writerow(("path", "class", "confidence", *more))
     writer.writerows(rows)
     write_atomically(csv_file, text.getvalue())

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
-from .checks import check_judged
+from .checks import check_each, check_judged
+from .errors import FixMatchError
 from .policies import FixMatch, PseudoLabels
 
 
@@ -21,6 +22,21 @@ class Loss(NamedTuple):
     mask: torch.Tensor          # float32 (mu * B,), the policy's weights; ones in a method without; None: no images
     pseudo_label: torch.Tensor  # the targets, as in `PseudoLabels`, one an image, whatever the number of its views
     confidence: torch.Tensor    # float32 (mu * B,)
+
+
+def check_loss(loss, unlabeled):
+    """Refuse what a method made of a step if it is no `Loss`, or not of as many unlabeled images (0: the method has no views)."""
+    if not isinstance(loss, Loss):
+        raise FixMatchError(f"A method's loss must be a losses.Loss; this is of the type {type(loss).__name__}.")
+    for name in ("total", "supervised", "unsupervised"):
+        check_each(f"The {name} of a Loss", getattr(loss, name))
+    if not loss.total.requires_grad:
+        raise FixMatchError("A loss without a gradient trains nothing: something must be left to learn, and training must not stand in "
+                            "torch.no_grad() or torch.inference_mode().")
+    if loss.mask is not None:
+        check_each("The mask of a Loss", loss.mask, unlabeled)
+        if not isinstance(loss.pseudo_label, torch.Tensor) or len(loss.pseudo_label) != unlabeled:
+            raise FixMatchError(f"A Loss with a mask must have a pseudo_label for each of {unlabeled} unlabeled images.")
 
 
 def semi_supervised_loss(logits_x, y, logits_u_strong, pseudo: PseudoLabels, lambda_u=1.0, kept=None) -> Loss:

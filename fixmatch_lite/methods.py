@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from . import comparators
+from .checks import check_judged
 from .errors import FixMatchError
 from .losses import Loss, semi_supervised_loss
 from .policies import FixMatch
@@ -83,7 +84,7 @@ class Consistency(nn.Module):
 
     def _judge(self, logits_x, logits_u_weak, batch):
         q_labeled = None if logits_x is None else logits_x.detach().softmax(-1)
-        return self.policy(logits_u_weak, ids=batch.ids, q_labeled=q_labeled, y=batch.y)
+        return check_judged(self.policy(logits_u_weak, ids=batch.ids, q_labeled=q_labeled, y=batch.y))
 
 
 def make_method(recipe, data):
@@ -94,4 +95,5 @@ def make_method(recipe, data):
         from .comparators.alignment import aligned
 
         return Consistency(aligned(FixMatch(recipe.tau), recipe, data), recipe.lambda_u, recipe.forward)
-    return comparators.find(comparators.METHODS, recipe.method)(recipe, data, **recipe.options)
+    with torch.random.fork_rng(devices=[]):  # a head's layers draw from it before `models.draw_head` draws their weights
+        return comparators.find(comparators.METHODS, recipe.method)(recipe, data, **recipe.options)

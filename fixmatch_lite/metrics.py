@@ -11,6 +11,7 @@ import torch
 
 from . import distributed
 from .augment import to_float
+from .checks import check_truth
 from .errors import Diverged
 from .models import batch_statistics
 
@@ -48,12 +49,14 @@ def at_once(images, most=1024):
 @torch.no_grad()
 def evaluate(model, images, targets, *, dtype=None, batch_size=None):
     """Accuracy of ``model`` on uint8 images (a tensor, or `streaming.Pictures`), in evaluation mode; the model's mode
-    is put back afterward. ``batch_size``: how many at once; None takes `at_once`. Several processes share the work."""
+    is put back afterward. ``targets``: int64 ``(N,)``. ``batch_size``: how many at once; None takes `at_once`. Several processes
+    share the work."""
     return accuracies([model], images, targets, dtype=dtype, batch_size=batch_size)[0]
 
 
 def accuracies(models, images, targets, *, dtype=None, batch_size=None):
     """As `evaluate`, of several models; images on the disk are read once for all of them."""
+    check_truth(images, targets)
     right, batch_size = torch.zeros(len(models), device=images.device), batch_size or at_once(images)
     parts = list(zip(images.split(batch_size), targets.split(batch_size)))
     with contextlib.ExitStack() as modes:

@@ -4,11 +4,13 @@ Source: Zagoruyko and Komodakis 2016; the block of FixMatch's released code. Tau
 """
 
 import contextlib
+import math
 
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
+from .checks import check_number
 from .errors import FixMatchError
 from .vision import torchvision
 
@@ -84,12 +86,14 @@ class WideResNet(nn.Module):
     side, which shifts the sampling grid by one pixel and has no known effect).
 
     Raises:
-        FixMatchError: ``depth`` or ``groups`` is no such number.
+        FixMatchError: ``depth``, ``groups``, ``width`` or ``num_classes`` is no such number.
     """
 
     def __init__(self, depth=28, width=2, num_classes=10, in_channels=3, *, groups=3, bn_momentum=0.001,
                  dead=False, generator=None):
         super().__init__()
+        for name, number in (("depth", depth), ("width", width), ("num_classes", num_classes)):
+            check_number(name, number, 1, math.inf, whole=True)
         blocks = blocks_of(depth, groups)
         norm = lambda channels: nn.BatchNorm2d(channels, eps=1e-3, momentum=bn_momentum)
         channels, layers = 16, []
@@ -158,17 +162,20 @@ NETS = ("wide_resnet", "wide_resnet_dead", "resnet50")  # the second: see `Block
 
 
 def make_net(recipe, num_classes, channels, generator=None):
-    """The net that ``recipe.net`` names.
+    """The net that ``recipe.net`` names, in float32; with a ``generator`` torch's global one stays where it is.
 
     Raises:
         FixMatchError: it does not take images of so many channels.
     """
-    if recipe.net == "resnet50":
-        if channels != 3:
-            raise FixMatchError(f"ResNet-50 takes images of 3 channels, not {channels}; use the net wide_resnet.")
-        return ResNet50(num_classes, bn_momentum=recipe.bn_momentum, generator=generator)
-    return WideResNet(recipe.depth, recipe.width, num_classes, channels, groups=recipe.groups,
-                      bn_momentum=recipe.bn_momentum, dead=recipe.net == "wide_resnet_dead", generator=generator)
+    if recipe.net == "resnet50" and channels != 3:
+        raise FixMatchError(f"ResNet-50 takes images of 3 channels, not {channels}; use the net wide_resnet.")
+    with torch.random.fork_rng(devices=[], enabled=generator is not None):  # torch's layers draw first weights from it
+        if recipe.net == "resnet50":
+            net = ResNet50(num_classes, bn_momentum=recipe.bn_momentum, generator=generator)
+        else:
+            net = WideResNet(recipe.depth, recipe.width, num_classes, channels, groups=recipe.groups,
+                             bn_momentum=recipe.bn_momentum, dead=recipe.net == "wide_resnet_dead", generator=generator)
+    return net.float()
 
 
 def features_of(recipe):
@@ -238,7 +245,8 @@ def batch_statistics(model, on=True):
 
 
 def decayed_and_not(*models):
-    """Two lists of parameters: kernels (two or more dimensions), which weight decay is for, and biases and norms, which it
-    spares; ``torch.optim.SGD([{"params": first, "weight_decay": 5e-4}, {"params": second, "weight_decay": 0}], lr=0.03)``."""
-    parameters = [p for model in models for p in model.parameters() if p.requires_grad]
+    """Two lists of parameters, each parameter once: kernels (two or more dimensions), which weight decay is for, and biases and norms
+    of one dimension or none, which it spares; ``torch.optim.SGD([{"params": first, "weight_decay": 5e-4}, {"params": second,
+    "weight_decay": 0}], lr=0.03)``."""
+    parameters = {id(p): p for model in models for p in model.parameters() if p.requires_grad}.values()  # one may hold another
     return [p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim <= 1]

@@ -21,6 +21,8 @@ MORE = tuple(sorted({*TABLES, *MOVES, *BLENDS} - {*OPERATIONS}))  # that other p
 
 def check_operations(names, possible=OPERATIONS + MORE):
     """The names of operations as a tuple. Raises FixMatchError where there are none, or one is none of those that are ``possible``."""
+    if isinstance(names, str):
+        raise FixMatchError(f"Operations are given in a tuple: ({names!r},) in place of {names!r}.")
     if not len(names):
         raise FixMatchError(f"Without an operation nothing can be drawn: name some of {', '.join(possible)}.")
     for name in names:

@@ -39,15 +39,17 @@ def read_pictures(paths, shape, fit=None):
         uint8 ``(N, C, H, W)``, and for each a reason where it cannot be read (it is black then), else None.
     """
     channels, height, width = shape
-    pixels, reasons = np.zeros((len(paths), channels, height, width), dtype=np.uint8), [None] * len(paths)
-    for k, path in enumerate(paths):
-        picture = open_picture(path, cover=max(height, width))
+    pixels = np.zeros((len(paths), channels, height, width), dtype=np.uint8)
+
+    def fill(k):
+        picture = open_picture(paths[k], cover=max(height, width))
         if isinstance(picture, Unreadable):
-            reasons[k] = str(picture)
-            continue
+            return str(picture)
         picture = (fit or _fit)(picture, height, width)
         array = np.asarray(picture.convert("L") if channels == 1 else picture)
         pixels[k] = array.reshape(height, width, channels).transpose(2, 0, 1)
+
+    reasons = _in_threads(fill, paths)
     return torch.from_numpy(pixels), reasons
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from . import runs
 from .errors import FixMatchError
+from .labeled import labeled_hash
+from .run_files import check_free
 
 log = logging.getLogger("fixmatch_lite")
 
@@ -17,10 +19,7 @@ def check_out(out, resume):
     """Refuse a folder in which something would be lost, or in which there is nothing to resume."""
     begun, finished = (out / runs.RECIPE).exists(), (out / runs.WEIGHTS).exists()
     if not begun:
-        taken = [n for n in (runs.METRICS, runs.WEIGHTS, runs.CHECKPOINT, SOURCE) if (out / n).exists()]
-        if taken:
-            raise FixMatchError(f"{out} holds a {taken[0]} that is not part of a run: choose another folder with "
-                                "--out.")
+        check_free(out, (SOURCE,))
         if resume:
             raise FixMatchError(f"There is no run in {out} to go on with: check --out, or leave out --resume.")
     elif finished:
@@ -40,23 +39,23 @@ def source_of(run):
     return found if isinstance(found, dict) else {}
 
 
-def check_same(data, run):
+def check_same(run, images, targets, names):
     """Refuse to test a `Run` on other classes or images of another size than those it was trained on; say so where the test
     pictures are others."""
     told = run.provenance
-    here, there = list(data.class_names), told.get("class_names", list(data.class_names))
+    here, there = list(names), told.get("class_names", list(names))
     if here != there:
         odd = next((f"{a} and {b}" for a, b in zip(here, there) if a != b), f"{len(here)} and {len(there)} in number")
         raise FixMatchError(f"The classes here and those of the run {run.name} differ ({odd}): give --root the data it was "
                             "trained on.")
-    here, there = list(data.x_test.shape[1:]), told.get("image_shape", list(data.x_test.shape[1:]))
+    here, there = list(images.shape[1:]), told.get("image_shape", list(images.shape[1:]))
     if here != there:
         raise FixMatchError(f"The images here are {here} (channels, height, width) and those of the run {run.name} were "
                             f"{there}: leave out --image-size, or give --root the data it was trained on.")
-    if told.get("test_hash") not in (None, data.test_hash):
+    if (tested := told.get("test_hash")) and tested != labeled_hash((), (targets, images)):
         # not refused: another version of a JPEG decoder changes bytes, too
         log.warning("the %s test pictures here are not those that the run %s was tested on, and some may be pictures that it was "
-                    "taught: give the folder or the file of labels as it was", f"{len(data.x_test):,}", run.name)
+                    "taught: give the folder or the file of labels as it was", f"{len(images):,}", run.name)
 
 
 def check_file(path, force):

@@ -14,12 +14,13 @@ from torch import nn
 
 from .augment import to_float
 from .data import load_data
-from .devices import autocast_dtype, choose_device
+from .devices import apart, autocast_dtype, choose_device
 from .errors import FixMatchError
 from .files import write_atomically
-from .folders import images_under, tell_ignored
+from .folders import images_under, load_test, tell_ignored
 from .labels_file import one_form, write_labels
 from .metrics import at_once, evaluate
+from .names import DATASETS
 from .pictures import read_pictures
 from .places import check_same, source_of
 
@@ -91,7 +92,8 @@ def _judged(run, root, device):
     for first in range(0, len(paths), count := at_once(shape, BATCH)):
         some = paths[first:first + count]
         images, reasons = read_pictures(some, shape, fit)
-        q = net(images.to(device)).cpu()
+        with apart(device):
+            q = net(images.to(device)).cpu()
         for path, reason, kind, row in zip(some, reasons, q.argmax(1).tolist(), q):
             relative = path.relative_to(root).as_posix()
             yield (relative, names[kind], row[kind].item(), row) if reason is None else (relative, None, None, None, reason)
@@ -144,19 +146,28 @@ def measure_again(run, *, root=None, image_size=None, labels_from=None, device=N
         FixMatchError: the run has no weights, the data are not there, or have other classes or images of another size. Where
             their test pictures are others, the logger ``fixmatch_lite`` says so.
     """
-    device, found = choose_device(device), source_of(run)
-    if run.recipe.dataset in ("folder", "imagenet") and "image_shape" in run.provenance:
+    name, device, found = run.recipe.dataset, choose_device(device), source_of(run)
+    if name not in DATASETS:
+        raise FixMatchError(f"The run {run.name} was trained on data of somebody's own, {name}, which have no files here: measure it with "
+                            "--test FOLDER on other pictures, or in Python with fm.training.evaluate(run.model(), images, targets).")
+    if name in ("folder", "imagenet") and "image_shape" in run.provenance:
         found = {"image_size": tuple(run.provenance["image_shape"][1:]), **{k: v for k, v in found.items() if v is not None}}
     model, dtype = run.model().to(device), autocast_dtype(device, run.recipe.precision)
-    data = load_data(run.recipe.dataset, None, root=root or found.get("root"), labels_from=labels_from or found.get("labels_from"),
-                     image_size=found.get("image_size") if image_size is None else image_size)
-    check_same(data, run)
-    data, rows = data.to(device), []
-    for number, name in enumerate(data.class_names):
-        here = data.y_test == number
+    root, labels_from = root or found.get("root"), labels_from or found.get("labels_from")
+    image_size = found.get("image_size") if image_size is None else image_size
+    if name == "folder" and image_size is not None:
+        images, targets, names = load_test(root, image_size, labels_from)
+        if run.provenance.get("image_shape", [1])[0] == 3:  # the others are not all gray
+            images = images.expand(-1, 3, -1, -1)
+    else:
+        data = load_data(name, None, root=root, labels_from=labels_from, image_size=image_size)
+        images, targets, names = data.x_test, data.y_test, data.class_names
+    check_same(run, images, targets, names)
+    images, targets, rows = images.to(device), targets.to(device), []
+    for number, kind in enumerate(names):
+        here = targets == number
         count = int(here.sum())
-        right = round(count * evaluate(model, data.x_test[here], data.y_test[here], dtype=dtype)) if count else 0
-        rows.append((name, right, count))
+        rows.append((kind, round(count * evaluate(model, images[here], targets[here], dtype=dtype)) if count else 0, count))
     return rows
 
 

@@ -5,12 +5,12 @@ Source: Sohn et al. 2020, section 4.1 and appendix B; the released code. Taught 
 
 import dataclasses
 import inspect
+import math
 from dataclasses import dataclass, field
-
-import numpy as np
 
 from . import comparators
 from .augment import PRESETS
+from .checks import plain
 from .errors import FixMatchError
 from .labeled import SPLITS
 from .models import NETS
@@ -31,7 +31,7 @@ class Recipe:
     split: str = "balanced"         # or "proportional" to the classes
     seed: int = 0                   # weights, order of the batches, augmentation
     method: str = "fixmatch"        # or "supervised": the labeled images alone, or one of `comparators`
-    options: dict = field(default_factory=dict)  # what that method has besides, by name
+    options: dict = field(default_factory=dict, hash=False)  # what that method has besides, by name
     alignment: bool | None = None   # distribution alignment; None: what the method does
     forward: str = "joint"          # the original's; "separate" and "kept" are faster and not the same: see `methods`
     batch_size: int = 64            # labeled images a step
@@ -53,21 +53,18 @@ class Recipe:
     groups: int = 3                 # four for images of 96 pixels
     bn_momentum: float = 0.001
     flip: bool | None = None        # None: what the data set allows
-    pad: float = 0.125              # weak shift, as a share of the side
+    pad: float = 0.125              # weak shift, as a share of the side; pictures read as they are needed are cut otherwise
     augment: str = "fixmatch"       # RandAugment's preset, or another strong view: see `batches.make_strong`
     operations: tuple | None = None  # RandAugment's choice; None: the preset's
     probability: float | None = None  # that a drawn operation is applied; None: the preset's
-    cutout: float = 0.5             # side of the covered square, as a share of the image's
+    cutout: float = 0.5             # side of the covered square, as a share of the image's; "imagenet" and "none" cover nothing
     fill: int | None = None         # gray level of uncovered pixels; None: the preset's
     precision: str = "auto"         # "float32", "bfloat16", "float16"; auto: the fastest the device has
     eval_every: int = 1024
 
     def __post_init__(self):
-        for name, value in vars(self).items():
-            if isinstance(value, np.generic):  # a number from an array; a run's files hold Python's
-                object.__setattr__(self, name, value.item())
-            elif name in ("operations", "decays") and isinstance(value, list):
-                object.__setattr__(self, name, tuple(value))
+        for name, value in vars(self).items():  # its own, and Python's: a dictionary may change later, and a file holds no array
+            object.__setattr__(self, name, plain(value))
         for name, wanted, ok in _rules(self):
             if not ok:
                 raise FixMatchError(f"{name} = {getattr(self, name)!r} is not possible; {name} must be {wanted}.")
@@ -116,8 +113,8 @@ def _rules(r):
     groups = r.groups if whole(r.groups, 1) else 3  # any other value is refused before the depth is
     return [
         ("labels", "a whole number, at least 1", r.labels is None or whole(r.labels, 1)),
-        ("label_seed", "a whole number, 0 to 4294967295", whole(r.label_seed, 0) and r.label_seed < 2**32),
         ("seed", "a whole number, 0 to 1152921504606846975", whole(r.seed, 0) and r.seed < 2**60),
+        ("label_seed", "a whole number, 0 to 4294967295", whole(r.label_seed, 0) and r.label_seed < 2**32),
         ("split", one_of(SPLITS), r.split in SPLITS),
         ("method", one_of(METHODS), r.method in METHODS),
         ("options", "a dictionary", isinstance(r.options, dict)),
@@ -134,7 +131,7 @@ def _rules(r):
         ("lr", "a number above 0", number(r.lr) and r.lr > 0),
         ("schedule", "cosine or steps", r.schedule in ("cosine", "steps")),
         ("decays", "rising shares of the steps, with schedule='steps' only",
-         isinstance(r.decays, (tuple, list)) and all(number(d) and 0 < d < 1 for d in r.decays) and list(r.decays) == sorted(set(r.decays))
+         isinstance(r.decays, tuple) and all(number(d) and 0 < d < 1 for d in r.decays) and list(r.decays) == sorted(set(r.decays))
          and (r.schedule == "steps" or not r.decays)),
         ("warmup", "a share of the steps, in [0, 1)", number(r.warmup) and 0 <= r.warmup < 1),
         ("momentum", "a number in [0, 1)", number(r.momentum) and 0 <= r.momentum < 1),
@@ -153,7 +150,7 @@ def _rules(r):
         ("augment", one_of(AUGMENTATIONS), r.augment in AUGMENTATIONS),
         ("operations", f"None with the augmentation {r.augment}", r.operations is None or r.augment in _RANDAUGMENTS),
         ("operations", "some, as a tuple, of " + ", ".join(possible), r.operations is None or (
-            isinstance(r.operations, (tuple, list)) and len(r.operations) > 0 and set(r.operations) <= set(possible))),
+            isinstance(r.operations, tuple) and len(r.operations) > 0 and set(r.operations) <= set(possible))),
         ("probability", f"None with the augmentation {r.augment}", r.probability is None or r.augment in _RANDAUGMENTS),
         ("probability", "a probability, between 0 and 1", r.probability is None or (number(r.probability)
                                                                                     and 0 <= r.probability <= 1)),
@@ -241,16 +238,15 @@ def recipe(dataset, **changes):
     return Recipe(dataset=dataset, **{**own, **_known(changes)})
 
 
-def check_told(recipe, data):
-    """Refuse a recipe that says of the data what is not true: whoever repeats the run by it would load others.
+def learning_rate(recipe, step):
+    """The rate of an update; ``step`` counts from 0.
 
-    Raises:
-        FixMatchError: it names another data set, or another draw of the labels.
+    "cosine": lr * cos(7 pi step / (16 steps)), from ``lr`` down to 0.195 of it. "steps": a tenth of it from each share
+    of the steps in ``decays`` on. Before, it rises linearly over the share ``warmup``.
     """
-    told = {"dataset": data.name, **dict(zip(("label_seed", "split"), data.drawn or ()))}
-    different = {name: value for name, value in told.items() if getattr(recipe, name) != value}
-    if different:
-        name, value = next(iter(different.items()))
-        right = ", ".join(f"{k}={v!r}" for k, v in different.items())
-        raise FixMatchError(f"The recipe says {name}={getattr(recipe, name)!r}, and of the data {name}={value!r} is true. "
-                            f"Record with recipe.changed({right}), or load other data.")
+    progress = step / recipe.steps
+    if progress < recipe.warmup:
+        return recipe.lr * (step + 1) / max(1, math.ceil(round(recipe.warmup * recipe.steps, 6)))
+    if recipe.schedule == "steps":
+        return recipe.lr * 0.1 ** sum(progress >= share for share in recipe.decays)
+    return recipe.lr * math.cos(7 * math.pi * step / (16 * recipe.steps))

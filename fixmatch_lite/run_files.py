@@ -4,10 +4,12 @@ import copy
 import csv
 import json
 import logging
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from .checkpoints import check_weights, read_checkpoint, room_of
@@ -30,8 +32,8 @@ class Run:
 
     path: Path
     recipe: Recipe
-    provenance: dict
-    metrics: tuple
+    provenance: dict = field(hash=False)
+    metrics: tuple = field(hash=False)
     net: nn.Module | None = None
 
     @property
@@ -79,7 +81,7 @@ class Run:
         if "net" in self.own and self.net is None:
             raise FixMatchError(f"The run {self.name} was trained with a net of its own, {self.own['net']}, which only Python "
                                 "can give: fm.runs.load(path, net=...).")
-        model = make_net(self.recipe, classes, channels) if self.net is None else copy.deepcopy(self.net).cpu()
+        model = make_net(self.recipe, classes, channels, torch.Generator()) if self.net is None else copy.deepcopy(self.net).cpu()
         check_weights(model, tensors, f"The run {self.name}")
         model.load_state_dict(tensors)
         return model.eval()
@@ -98,6 +100,12 @@ class Run:
         log.warning("the run %s is not finished: its weights are those of step %s of %s", self.name, f"{state['step']:,}",
                     f"{self.recipe.steps:,}")
         return room_of(tensors, "ema"), len(self.provenance["class_names"]), self.provenance["image_shape"][0]
+
+
+def check_free(folder, more=()):
+    """Refuse a folder with files in it that are named like those of a run, or like ``more``, and belong to none."""
+    if taken := [name for name in (METRICS, CONFIDENCE, WEIGHTS, CHECKPOINT, *more) if (Path(folder) / name).exists()]:
+        raise FixMatchError(f"{folder} holds a {taken[0]} that is not part of a run: choose another folder.")
 
 
 def lines(folder, name=METRICS):
@@ -125,13 +133,15 @@ def load(path, net=None):
         FixMatchError: there is no run, or its files cannot be read, or ``net`` is none.
     """
     check_parts(net, None, None)
+    if not isinstance(path, (str, os.PathLike)):
+        raise FixMatchError(f"A run is loaded by its folder or its name; this is of the type {type(path).__name__}.")
     path = next((p for p in (Path(path), shipped() / path) if (p / RECIPE).exists()), Path(path))
     try:
         described = json.loads((path / RECIPE).read_text(encoding="utf-8"))
         values = described.pop("recipe")
         metrics = tuple(Metrics(**json.loads(line)) for line in lines(path))
         return Run(path, Recipe(**values), described, metrics, net)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise FixMatchError(f"There is no run in {path}; give the folder that was named when it was trained.") from None
     except (ValueError, TypeError, KeyError) as error:
         raise FixMatchError(f"The run in {path} cannot be read ({error}); its files are damaged or of another "

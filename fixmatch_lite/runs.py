@@ -17,14 +17,15 @@ import torch
 
 from . import distributed
 from .checkpoints import check_belongs, save_weights
-from .checks import described
+from .checks import check_given, check_number, check_told, described
 from .confidence import histogram, is_moment
 from .devices import device_name, is_fast
 from .names import data_title, mirrors
 from .errors import FixMatchError
 from .files import append_line, make_folder, only_one, write_atomically
-from .recipes import Recipe, check_told
-from .run_files import CHECKPOINT, CONFIDENCE, METRICS, RECIPE, WEIGHTS, Run, ends, lines, list_runs, load, remove_left_overs, shipped
+from .recipes import Recipe
+from .run_files import (CHECKPOINT, CONFIDENCE, METRICS, RECIPE, WEIGHTS, Run, check_free, ends, lines, list_runs, load,
+                        remove_left_overs, shipped)
 from .starts import start_of
 from .tensor_files import remove_tensors
 from .training import fit
@@ -38,7 +39,8 @@ def record(folder, recipe, data, *, device=None, resume=False, progress=None, co
     """Train as `fit` does and keep the run in ``folder``; yields the same `Metrics`.
 
     Args:
-        folder: made if it is not there. A folder that already holds a run is refused unless ``resume`` is given.
+        folder: made if it is not there. One that already holds a run is refused unless ``resume`` is given, and one with files in it
+            that are named like a run's and are none.
         recipe, data, device, progress, compile: as in `fit`. What ``flip`` was given to `load_data` stands in the run's recipe.
         resume: go on where the folder's checkpoint stands.
         net, method, strong: of your own, as in `fit`. The run keeps the names of their classes, and the plain values (numbers,
@@ -49,8 +51,9 @@ def record(folder, recipe, data, *, device=None, resume=False, progress=None, co
     Raises:
         FixMatchError: the folder holds a run already (nothing in it is touched), another process trains in it, it cannot
             be written, or its checkpoint does not belong to this recipe, labeled set, parts of your own and start; or the recipe
-            names other data, see `recipes.check_told`.
+            names other data.
     """
+    check_given(recipe, data)
     folder, writes, start = Path(folder), distributed.rank() == 0, start_of(start)
     own = dict(net=net, method=method, strong=strong)
     if recipe.flip is None and data.flip != mirrors(data.name):
@@ -96,10 +99,11 @@ def _may_resume(folder, resume, recipe, data, own):
         raise FixMatchError(f"{folder} already holds a run; resume it, or choose another folder.")
     if resume and started and (folder / WEIGHTS).exists():
         raise FixMatchError(f"The run in {folder} is finished; choose another folder for a new one.")
-    if (folder / CHECKPOINT).exists():
-        return resume
     if not started:
+        check_free(folder)
         check_told(recipe, data)
+    elif (folder / CHECKPOINT).exists():
+        return resume
     else:  # stopped before the first checkpoint: it begins again, as it was
         run = load(folder)
         check_belongs(f"The run in {folder}", {"recipe": run.recipe.as_dict(), **run.provenance}, recipe, data, own)
@@ -117,14 +121,22 @@ def _keep_confidence(folder, training, before):
 
 def _trim(folder, training):
     """Bring the logs to where the checkpoint stands."""
-    kept = [line for line in lines(folder) if json.loads(line)["step"] <= training.step]
+    kept = _until(training.step, folder, METRICS)
     last = json.loads(kept[-1])["step"] if kept else 0
-    write_atomically(folder / METRICS, "".join(line + "\n" for line in kept))
-    judged = [line for line in lines(folder, CONFIDENCE) if json.loads(line)["step"] <= last]
-    write_atomically(folder / CONFIDENCE, "".join(line + "\n" for line in judged))
+    judged = _until(last, folder, CONFIDENCE)
+    for name, left in ((METRICS, kept), (CONFIDENCE, judged)):
+        write_atomically(folder / name, "".join(line + "\n" for line in left))
     if last < training.step:  # killed between checkpoint and log
         _keep_confidence(folder, training, last)
         append_line(folder / METRICS, _as_line(training.last_metrics))
+
+
+def _until(step, folder, name):
+    """The lines of a log of evaluations up to ``step``."""
+    try:
+        return [line for line in lines(folder, name) if json.loads(line)["step"] <= step]
+    except (ValueError, TypeError, KeyError) as error:
+        raise FixMatchError(f"{folder / name} has a line that is none of a run's ({error}): take it out, and resume again.") from None
 
 
 def _as_line(values):
@@ -168,8 +180,7 @@ def summarize(run, last=20):
         ``evaluations``), the very last as ``final``, and the last ``mask_rate``, ``pseudo_label_accuracy``, ``seconds``.
     """
     run = run if isinstance(run, Run) else load(run)
-    if not last >= 1:
-        raise FixMatchError(f"A median of the last {last} evaluations is not possible; give a number of at least 1.")
+    check_number("last", last, 1, math.inf, ", of evaluations", whole=True)
     if not run.metrics:
         raise FixMatchError(f"The run {run.name} has no evaluation yet; let it train longer.")
     tail, end = run.metrics[-last:], run.metrics[-1]

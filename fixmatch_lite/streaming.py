@@ -20,6 +20,7 @@ from PIL import Image
 
 from . import distributed
 from .batches import Batch, Batches
+from .checks import check_view
 from .errors import FixMatchError
 from .folders import class_folders
 from .pictures import Unreadable, open_picture, sides
@@ -149,7 +150,7 @@ class StreamedBatches(Batches):
         x, y = labeled()[0], self.data.y[self._on_device(index)]
         if not views:
             return Batch(x, y, (), None)
-        made = [self.strong(view, generator=self.generator) if name == "strong" else view
+        made = [check_view(self.strong(view, generator=self.generator), view) if name == "strong" else view
                 for name, view in zip(views, unlabeled())]
         return Batch(x, y, tuple(made), self._on_device(ids))
 

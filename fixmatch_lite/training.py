@@ -3,7 +3,6 @@
 Source: Sohn et al. 2020, Algorithm 1, and the released code. Taught in: chapters 9 and 10.
 """
 
-import math
 import time
 from pathlib import Path
 
@@ -14,36 +13,22 @@ from .augment import to_float
 from .batches import Batches, make_strong
 from .captured import CapturedStep, may_capture
 from .checkpoints import load_checkpoint, save_checkpoint
-from .checks import check_logits, check_parts, described
+from .checks import check_given, check_logits, check_parts, check_torch, check_view, described
 from .data import SemiSupervisedData
-from .devices import autocast_dtype, choose_device, compiled, is_fast, keep_memory, make_generators
+from .devices import apart, autocast_dtype, choose_device, compiled, is_fast, keep_memory, make_generators
 from .errors import FixMatchError
 from .files import make_folder
-from .losses import Loss
+from .losses import check_loss
 from .methods import make_method
 from .metrics import Metrics, Tally, accuracies, diverged, evaluate
 from .models import MovingAverage, batch_statistics, decayed_and_not, make_net
 from .progress import Progress
-from .recipes import Recipe, recipe
+from .recipes import Recipe, learning_rate, recipe
 from .starts import start_of
 from .streaming import StreamedBatches
 
 __all__ = ["Metrics", "Recipe", "Training", "autocast_dtype", "choose_device", "evaluate", "fit", "learning_rate",
            "recipe"]
-
-
-def learning_rate(recipe, step):
-    """The rate of an update; ``step`` counts from 0.
-
-    "cosine": lr * cos(7 pi step / (16 steps)), from ``lr`` down to 0.195 of it. "steps": a tenth of it from each share
-    of the steps in ``decays`` on. Before, it rises linearly over the share ``warmup``.
-    """
-    progress = step / recipe.steps
-    if progress < recipe.warmup:
-        return recipe.lr * (step + 1) / max(1, math.ceil(round(recipe.warmup * recipe.steps, 6)))
-    if recipe.schedule == "steps":
-        return recipe.lr * 0.1 ** sum(progress >= share for share in recipe.decays)
-    return recipe.lr * math.cos(7 * math.pi * step / (16 * recipe.steps))
 
 
 class Training:
@@ -56,12 +41,9 @@ class Training:
     def __init__(self, recipe, data: SemiSupervisedData, *, device=None, checkpoint=None, resume=False,
                  progress=None, compile=None, net=None, method=None, strong=None, start=None):
         distributed.check_started()
-        if not isinstance(recipe, Recipe):
-            raise FixMatchError(f"fit takes a recipe and then the data; the first is {type(recipe).__name__}.")
-        if recipe.labels is not None and recipe.labels != len(data.x):
-            raise FixMatchError(f"The recipe asks for {recipe.labels} labels and the data hold {len(data.x)}; load "
-                                "the data with the same number.")
+        check_given(recipe, data)
         check_parts(net, method, strong)
+        check_torch()
         self.recipe, self.device = recipe, choose_device(device)
         self.own = {name: part for name, part in dict(net=net, method=method, strong=strong).items() if part is not None}
         if start is not None and net is not None:
@@ -77,11 +59,14 @@ class Training:
         kind = Batches if isinstance(data.u, torch.Tensor) else StreamedBatches
         self.batches = kind(recipe, self.data, (make_strong(recipe) if strong is None else strong).to(self.device), self.generators)
         self._channels_last = self.device.type != "mps"
-        model = make_net(recipe, data.num_classes, data.channels, self.generators["weights"]) if net is None else net.train()
+        model = make_net(recipe, data.num_classes, data.channels, self.generators["weights"]) if net is None else net
+        if not model.training:
+            model.train()  # all of it; of a net that is in training mode already, parts may be frozen
         if start is not None:
             start.give(model)
         model = distributed.synchronized(distributed.same(model.to(self.device)), self.device)
         self.model = model.to(memory_format=torch.channels_last) if self._channels_last else model
+        self._frozen = [module for module in self.model.modules() if not module.training]
         self.ema_model = MovingAverage(self.model, recipe.ema_decay)
         self.method = distributed.same((make_method(recipe, data) if method is None else method).to(self.device))
         if net is not None and method is None and getattr(self.method, "asks_features", False):
@@ -118,10 +103,16 @@ class Training:
         if self.step >= self.recipe.steps:
             self.bar.close()
             raise StopIteration
+        with apart(self.device):
+            return self._until_evaluated()
+
+    def _until_evaluated(self):
         began = time.perf_counter()
         every = self.recipe.eval_every
         until = min(self.recipe.steps, (self.step // every + 1) * every)
         self.model.train()  # somebody may have predicted with it
+        for module in self._frozen:
+            module.training = False
         while self.step < until:
             self.batches.ahead(1 if is_fast() else until - self.step, self.method.views)
             self._train_step()
@@ -154,8 +145,7 @@ class Training:
         ``rate`` is the learning rate: a number, or on CUDA a tensor that holds it.
         """
         loss = self.method.loss(batch, self)
-        if not isinstance(loss, Loss):
-            raise FixMatchError(f"A method's loss must be a losses.Loss; this is of the type {type(loss).__name__}.")
+        check_loss(loss, 0 if batch.ids is None else len(batch.ids))
         self._tally.add(loss, None if batch.ids is None else self.data.u_true[batch.ids])
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -184,7 +174,7 @@ class Training:
 
     def strong(self, images):
         """A strong view of weakly changed images, both uint8, beyond those that a batch has of the unlabeled ones."""
-        return self.batches.strong(images, generator=self.generator)
+        return check_view(self.batches.strong(images, generator=self.generator), images)
 
     def forward(self, images, with_features=False):
         """The net in training mode: uint8 images, or floats scaled to [-1, 1], to float32 logits ``(n, classes)``,
@@ -223,7 +213,8 @@ def fit(recipe, data, *, device=None, checkpoint=None, resume=False, progress=No
         strong=None, start=None):
     """Train by ``recipe`` on ``data``: an iterator that yields `Metrics` at every evaluation.
 
-    Nothing is trained until the first value is asked for, and breaking off the loop stops the training.
+    Nothing is trained until the first value is asked for, and breaking off the loop stops the training. What an error or Ctrl-C
+    has broken inside of a step goes on from a checkpoint: to iterate on would leave out that step's batch.
 
     Args:
         recipe: see `recipe`.
@@ -231,14 +222,16 @@ def fit(recipe, data, *, device=None, checkpoint=None, resume=False, progress=No
         device: "cuda", "mps", "cpu"; None takes the best there is.
         checkpoint: a file, rewritten whole at every evaluation; None writes nothing.
         resume: go on from ``checkpoint``. On the CPU the weights at the end are bit for bit those of a run that was
-            never interrupted.
+            never interrupted. With parts of your own it also sets torch's global generator to where it stood, since dropout draws
+            from it; else no training reads or changes that.
         progress: "auto" (a bar in a terminal or notebook, lines in a log), "bar", "lines" or None.
         compile: whether `torch.compile` makes the net faster first, and on CUDA the whole step becomes one graph; None
             decides both by device and number of steps, see `devices.compiled` and `captured.may_capture`, and does neither
             to parts of your own. A step that became a graph runs no Python: with True, let your parts draw from
             ``generator`` on the device, and change what they remember in place.
         net: your own in place of the recipe's: a module from float32 ``(N, C, H, W)``, scaled to [-1, 1], in channels-last
-            memory (``flatten`` and not ``view`` them), to logits ``(N, classes)``.
+            memory (``flatten`` and not ``view`` them), to logits ``(N, classes)``. If it is in training mode, the modules in it
+            that are not stay so (a frozen batch norm); if it is not, as `runs.Run.model` gives it, all of it trains.
         method: your own, see `methods`, for instance ``Consistency(policy)``. strong: your own, see `batches.Strong`. A
             checkpoint holds the state of all three; to resume, give them again, made as they were. What the recipe says of
             them is not asked, its seed included: ``torch.manual_seed`` decides a net's first weights. None is copied: the

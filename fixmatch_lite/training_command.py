@@ -20,17 +20,19 @@ from .terminal import Table, print_result, speaker, stopped
 
 
 def recipe_of(dataset, given, settings):
-    """The recipe from the options that were given and the ``--set name=value`` pairs, which may name the options of
-    the method too."""
-    options = {}
-    for name, value in map(setting, settings):
-        if name == "dataset":
-            raise FixMatchError("--set cannot change the data set: it is the first word of the command.")
-        if name == "options":
-            raise FixMatchError("--set cannot change all options at once: give each by its own name.")
-        if name in ("operations", "decays") and not isinstance(value, tuple):
-            value = (value,)
-        (options if name in options_of(given["method"]) else given)[name] = value
+    """The recipe from the options that were given by their own names and the ``--set name=value`` pairs, which may name the
+    options of the method too, in any order. Without a label seed the seed is it."""
+    told, options = dict(map(setting, settings)), {}  # of one name the last
+    for name, why in (("dataset", "it is the first word of the command"), ("options", "give each by its own name")):
+        if name in told:
+            raise FixMatchError(f"--set cannot change {name}: {why}.")
+    if twice := [name for name in told if name in given]:
+        raise FixMatchError(f"{twice[0]} is given twice, with --set and with --{twice[0].replace('_', '-')}: leave out one of them.")
+    of_the_method = options_of(told.get("method", given.get("method")))
+    for name, value in told.items():
+        listed = name in ("operations", "decays") and not isinstance(value, tuple)
+        (options if name in of_the_method else given)[name] = (value,) if listed else value
+    given.setdefault("label_seed", given.get("seed", 0))
     return recipe(dataset, **given, **({"options": options} if options else {}))
 
 

@@ -140,7 +140,7 @@ def test_weights_that_would_be_broadcast_are_refused(weight, says):
 def test_a_net_of_other_classes_is_refused(digits, method):
     net = Small()
     net.layers[4] = nn.Linear(288, 12)
-    with pytest.raises(fm.FixMatchError, match=r"must give logits \(\d+, 10\), one for each image and class; these are \(\d+, 12\)"):
+    with pytest.raises(fm.FixMatchError, match=r"must give logits \(\d+, 10\), one for each image and class; this is float32 \(\d+, 12\)"):
         next(fm.fit(small(method=method), digits, device="cpu", net=net))
 
 
@@ -172,8 +172,10 @@ def test_the_two_lists_make_an_optimizer_as_the_docstring_says():
 
 
 @pytest.mark.parametrize("images, says", [
-    (lambda u: u.numpy(), "a torch tensor.*from_numpy"), (lambda u: u[0], r"a batch; this is \(3, 8, 8\).*images\[None\]"),
-    (lambda u: u.permute(0, 2, 3, 1), r"channels first; these are \(2, 8, 8, 3\)"), (lambda u: u.float(), "uint8")])
+    (lambda u: u.numpy(), "a torch tensor.*from_numpy"), (lambda u: u[0], r"a batch; this is uint8 \(3, 8, 8\).*images\[None\]"),
+    (lambda u: u.permute(0, 2, 3, 1), r"channels first; this is uint8 \(2, 8, 8, 3\).*permute"),
+    (lambda u: torch.cat([u, u])[:, 0], r"this is uint8 \(4, 8, 8\). images\[:, None\] makes a batch of gray pictures"),
+    (lambda u: u[:, :2], r"one or three channels first; this is uint8 \(2, 2, 8, 8\)"), (lambda u: u.float(), "uint8")])
 @pytest.mark.parametrize("augment", [fm.weak_augment, fm.RandAugment(), fm.Cutout()])
 def test_images_that_are_none_are_refused_with_their_own_cure(images, says, augment):
     batch = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)

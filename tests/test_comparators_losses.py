@@ -328,7 +328,7 @@ def test_self_training_takes_the_kept_labels_of_its_images_and_the_mean_over_all
 
 def test_self_training_needs_the_images_in_memory():
     class OnDisk(list):
-        shape = tiny_data().u.shape
+        shape, decoded = tiny_data().u.shape, None
 
     data = tiny_data()
     data = replace(data, u=OnDisk(range(len(data.u))))

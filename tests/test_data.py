@@ -78,13 +78,17 @@ def test_a_file_of_another_data_set_or_another_set_of_labels_is_refused(tmp_path
 
 
 @pytest.mark.parametrize("changes, says", [
-    (lambda d: {"u": d.u / 255}, "Images must be uint8 .*these are float32"), (lambda d: {"u": d.u[:, 0]}, "Images must be uint8"),
-    (lambda d: {"u": d.u[:0], "u_true": d.u_true[:0]}, "u holds no image"), (lambda d: {"x_test": d.x_test[:0], "y_test": d.y_test[:0]}, "no image"),
-    (lambda d: {"u_true": d.u_true[1:]}, "u holds 1,297 images, and its classes are int64"), (lambda d: {"y": d.y.int()}, "must be int64"),
-    (lambda d: {"x": d.x.numpy(), "y": d.y.numpy()}, "x and its classes must be torch tensors.* ndarray.*from_numpy"),
-    (lambda d: {"y_test": d.y_test.tolist()}, "x_test and its classes must be torch tensors.* list"),
-    (lambda d: {"x": d.x.permute(0, 2, 3, 1)}, r"images of x are \(40, 8, 8, 1\); their channels must come first, 1 or 3"),
-    (lambda d: {"x": d.x.expand(-1, 4, -1, -1)}, r"images of x are \(40, 4, 8, 8\); their channels"),
+    (lambda d: {"u": d.u / 255}, "Images of u must be uint8 .*this is float32"),
+    (lambda d: {"u": d.u[:, 0]}, r"Images of u must be uint8 .*images\[:, None\] makes a batch of gray"),
+    (lambda d: {"u": d.u[:0], "u_true": d.u_true[:0]}, "There is no image of u"), (lambda d: {"x_test": d.x_test[:0], "y_test": d.y_test[:0]}, "no image"),
+    (lambda d: {"u_true": d.u_true[1:]}, r"classes of u must be int64 \(1297,\), .*this is int64 \(1296,\)"), (lambda d: {"y": d.y.int()}, "must be int64"),
+    (lambda d: {"x": d.x.numpy(), "y": d.y.numpy()}, "Images of x must be .* torch tensor; this is of the type ndarray.*from_numpy"),
+    (lambda d: {"x": None}, "Images of x must .* NoneType"), (lambda d: {"x": d.x.tolist()}, "Images of x must .* list"),
+    (lambda d: {"y_test": d.y_test.tolist()}, "classes of x_test must be .* torch tensor, .* list"),
+    (lambda d: {"x": d.x.permute(0, 2, 3, 1)}, r"Images of x .*three channels first; this is uint8 \(40, 8, 8, 1\).*permute"),
+    (lambda d: {"x": d.x.expand(-1, 4, -1, -1)}, r"Images of x .*this is uint8 \(40, 4, 8, 8\).*drops a fourth"),
+    (lambda d: {"labeled_indices": (1, 2)}, "labeled_indices must be 40 whole numbers, .* are 2 and"),
+    (lambda d: {"labeled_indices": ("a",) * 40}, "labeled_indices must be 40 whole numbers"), (lambda d: {"flip": "no"}, "flip = 'no' is not"),
     (lambda d: {"u": d.u[..., :6]}, "all must have one shape"), (lambda d: {"y": d.y + 1}, "y holds classes from 1 to 10"),
 ])
 def test_data_whose_parts_do_not_fit_are_refused(changes, says):

@@ -323,11 +323,13 @@ def test_parts_that_cannot_be_used_are_refused_at_once(digits, own, told):
 
 
 def test_numbers_that_mean_nothing_are_refused():
-    with pytest.raises(fm.FixMatchError, match="last 0 evaluations"):
+    with pytest.raises(fm.FixMatchError, match="last = 0 is not possible"):
         fm.runs.summarize("digits-40-vat-seed0", last=0)
+    with pytest.raises(fm.FixMatchError, match="last = 2.5 is not possible; last must be a whole number"):
+        fm.runs.summarize("digits-40-vat-seed0", last=2.5)
     with pytest.raises(fm.FixMatchError, match="at least one|operation"):
         fm.RandAugment(operations=[])
-    with pytest.raises(fm.FixMatchError, match="needs one channel or three.* have 4"):
+    with pytest.raises(fm.FixMatchError, match=r"one or three channels first; this is uint8 \(40, 4, 8, 8\)"):
         fm.RandAugment("usb", operations=("Color",))(torch.zeros(40, 4, 8, 8, dtype=torch.uint8))
     with pytest.raises(fm.FixMatchError, match="-1") as caught:
         fm.load_data("digits", labels=-1)

@@ -430,7 +430,7 @@ def test_recipe_cannot_be_changed_in_place():
 
 
 def test_recipe_and_data_must_agree(digits):
-    with pytest.raises(fm.FixMatchError, match="a recipe and then the data; the first is SemiSupervisedData"):
+    with pytest.raises(fm.FixMatchError, match="a recipe and then the data, .* of the types SemiSupervisedData and Recipe"):
         fm.fit(digits, small())
     with pytest.raises(fm.FixMatchError, match="asks for 250 labels and the data hold 40"):
         fm.fit(fm.recipe("digits", labels=250), digits)
