@@ -14,6 +14,8 @@ def plain(value):
     arrays, and a dictionary of one's own. What is none of these stays."""
     if isinstance(value, (np.generic, np.ndarray, torch.Tensor)):
         value = value.tolist()
+    if isinstance(value, tuple) and {*map(type, value)} <= {int, str}:
+        return value  # a million indices, say
     if isinstance(value, dict):
         return {name: plain(entry) for name, entry in value.items()}
     return tuple(map(plain, value)) if isinstance(value, (list, tuple)) else value
@@ -64,8 +66,8 @@ def check_data(data):
             raise FixMatchError(f"{part} holds classes from {targets.min().item()} to {targets.max().item()}; they must lie "
                                 f"between 0 and {data.num_classes - 1}.")
     if len(data.labeled_indices) != len(data.x) or {*map(type, data.labeled_indices)} != {int}:
-        raise FixMatchError(f"labeled_indices must be {len(data.x)} whole numbers, one for each image of x; these are "
-                            f"{len(data.labeled_indices)} and begin with {data.labeled_indices[:3]}.")
+        raise FixMatchError(f"labeled_indices must be {len(data.x)} whole numbers, one for each image of x (range(len(x)) will do); "
+                            f"these are {len(data.labeled_indices)} and begin with {data.labeled_indices[:3]}.")
     if not isinstance(data.flip, bool):
         raise FixMatchError(f"flip = {data.flip!r} is not possible; flip must be True or False: whether a mirrored picture keeps its "
                             "class.")

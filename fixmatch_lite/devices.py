@@ -3,7 +3,6 @@
 Taught in: chapter 17.
 """
 
-import contextlib
 import ctypes
 import functools
 import os
@@ -52,9 +51,8 @@ def autocast_dtype(device, precision="auto"):
 
 
 def apart(device):
-    """A context in which an autocast that surrounds it does not count, nor the weights that it keeps in 16 bits."""
-    if not torch.is_autocast_enabled(device.type):
-        return contextlib.nullcontext()
+    """A context in which an autocast that surrounds it does not count, nor the weights that it keeps in 16 bits: it keeps them
+    until the outermost one ends, be that one switched off or of another device."""
     return torch.autocast(device.type, enabled=False, cache_enabled=False)
 
 

@@ -64,7 +64,7 @@ def accuracies(models, images, targets, *, dtype=None, batch_size=None):
             modes.enter_context(batch_statistics(model, on=False))
         for part, truth in distributed.share(parts):
             inputs = to_float(part if isinstance(part, torch.Tensor) else part.decoded())
-            with torch.autocast(images.device.type, dtype=dtype, enabled=dtype is not None):
+            with torch.autocast(images.device.type, dtype=dtype, enabled=dtype is not None, cache_enabled=False):
                 right += torch.stack([(model(inputs).argmax(1) == truth).sum() for model in models])
     return [round(share * distributed.world_size()) / len(targets) for share in distributed.mean_(right).tolist()]
 

@@ -205,10 +205,10 @@ class MovingAverage(AveragedModel):
 
     def __init__(self, model, decay):
         if any(parameter.dtype in (torch.bfloat16, torch.float16) for parameter in model.parameters()):
-            raise FixMatchError(f"In 16 bits an average with decay {decay} stands still: keep the net in float32, and compute in "
-                                "16 bits with torch.autocast.")
+            raise FixMatchError(f"In 16 bits an average with decay {decay} stands still: keep the net in float32, in torch.autocast.")
         super().__init__(model)
         self.decay = decay
+        self.frozen = frozen(self.module)  # before it is so as a whole
         self._shared = [(mine._buffers, its._buffers) for mine, its in zip(self.module.modules(), model.modules()) if its._buffers]
         self._share()
         self.requires_grad_(False)
@@ -220,19 +220,27 @@ class MovingAverage(AveragedModel):
 
     @torch.no_grad()
     def update_parameters(self, model):
-        """average += (1 - decay) * (weights - average): torch's arithmetic, without its look at a counter, for which
-        the host would wait."""
+        """average += (1 - decay) * (weights - average), as torch has it, but without a counter for which the host would wait."""
         torch._foreach_lerp_(list(self.module.parameters()), list(model.parameters()), 1 - self.decay)
         self._share()  # a net of one's own may have put a new tensor in the place of a buffer
 
 
+def frozen(model):
+    """The modules that stay in evaluation mode while a net trains: in it, with parameters of which none learns. What is in them, too."""
+    still = [m for m in model.modules() if not m.training and (own := [*m.parameters()]) and not any(p.requires_grad for p in own)]
+    return {inner for module in still for inner in module.modules() if not inner.training}
+
+
 @contextlib.contextmanager
 def batch_statistics(model, on=True):
-    """In this context batch norm takes the statistics of the batch at hand and leaves its running ones alone; with
-    ``on=False`` the model is in evaluation mode instead. Afterward all is as before."""
-    modes = [(module, module.training) for module in model.modules()]  # a part of a net may be frozen
-    norms = [module for module in model.modules() if getattr(module, "track_running_stats", False)]
+    """In this context batch norm takes the statistics of the batch at hand and leaves its running ones alone, but for what is
+    `frozen`; with ``on=False`` the model is in evaluation mode instead. Afterward all is as before."""
+    modes = [(module, module.training) for module in model.modules()]
+    still = (model.frozen if isinstance(model, MovingAverage) else frozen(model)) if on else ()
+    norms = [module for module in model.modules() if getattr(module, "track_running_stats", False) and module not in still]
     model.train(on)
+    for module in still:
+        module.training = False
     for norm in norms:
         norm.track_running_stats = not on
     try:

@@ -12,6 +12,7 @@ import numbers
 import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -38,7 +39,7 @@ def read_pictures(paths, shape, fit=None):
     Returns:
         uint8 ``(N, C, H, W)``, and for each a reason where it cannot be read (it is black then), else None.
     """
-    channels, height, width = shape
+    (channels, height, width), paths = shape, [*map(Path, paths)]
     pixels = np.zeros((len(paths), channels, height, width), dtype=np.uint8)
 
     def fill(k):

@@ -103,8 +103,9 @@ class Run:
 
 
 def check_free(folder, more=()):
-    """Refuse a folder with files in it that are named like those of a run, or like ``more``, and belong to none."""
-    if taken := [name for name in (METRICS, CONFIDENCE, WEIGHTS, CHECKPOINT, *more) if (Path(folder) / name).exists()]:
+    """Refuse a folder with files in it that are named like those of a run, or like ``more``, hold something and belong to none."""
+    paths = [Path(folder) / name for name in (METRICS, CONFIDENCE, WEIGHTS, CHECKPOINT, *more)]
+    if taken := [path.name for path in paths if path.exists() and path.stat().st_size]:
         raise FixMatchError(f"{folder} holds a {taken[0]} that is not part of a run: choose another folder.")
 
 

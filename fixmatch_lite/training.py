@@ -21,7 +21,7 @@ from .files import make_folder
 from .losses import check_loss
 from .methods import make_method
 from .metrics import Metrics, Tally, accuracies, diverged, evaluate
-from .models import MovingAverage, batch_statistics, decayed_and_not, make_net
+from .models import MovingAverage, batch_statistics, decayed_and_not, frozen, make_net
 from .progress import Progress
 from .recipes import Recipe, learning_rate, recipe
 from .starts import start_of
@@ -60,19 +60,20 @@ class Training:
         self.batches = kind(recipe, self.data, (make_strong(recipe) if strong is None else strong).to(self.device), self.generators)
         self._channels_last = self.device.type != "mps"
         model = make_net(recipe, data.num_classes, data.channels, self.generators["weights"]) if net is None else net
-        if not model.training:
-            model.train()  # all of it; of a net that is in training mode already, parts may be frozen
         if start is not None:
             start.give(model)
         model = distributed.synchronized(distributed.same(model.to(self.device)), self.device)
         self.model = model.to(memory_format=torch.channels_last) if self._channels_last else model
-        self._frozen = [module for module in self.model.modules() if not module.training]
+        self._frozen = frozen(self.model)
+        self._train_mode()
         self.ema_model = MovingAverage(self.model, recipe.ema_decay)
         self.method = distributed.same((make_method(recipe, data) if method is None else method).to(self.device))
         if net is not None and method is None and getattr(self.method, "asks_features", False):
             raise FixMatchError(f"{recipe.method} asks a net for its features, too, which one of your own does not give; leave "
                                 "net out, or take another method.")
         decayed, plain = decayed_and_not(self.model, self.method)
+        net = {*map(id, self.model.parameters())}  # which a method may hold
+        self._apart = [parameter for parameter in (*decayed, *plain) if id(parameter) not in net]
         self.optimizer = torch.optim.SGD(
             [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}],
             lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=self.device.type == "cuda")
@@ -110,9 +111,7 @@ class Training:
         began = time.perf_counter()
         every = self.recipe.eval_every
         until = min(self.recipe.steps, (self.step // every + 1) * every)
-        self.model.train()  # somebody may have predicted with it
-        for module in self._frozen:
-            module.training = False
+        self._train_mode()  # somebody may have predicted with the net
         while self.step < until:
             self.batches.ahead(1 if is_fast() else until - self.step, self.method.views)
             self._train_step()
@@ -129,6 +128,11 @@ class Training:
             save_checkpoint(self, self.checkpoint)  # process 0 writes
         self.bar.evaluated(metrics)
         return metrics
+
+    def _train_mode(self):
+        self.model.train()
+        for module in self._frozen:
+            module.training = False
 
     def _train_step(self):
         """One update; the host chooses the images and the learning rate, and waits for nothing."""
@@ -151,7 +155,7 @@ class Training:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss.total).backward()
-        for parameter in self.method.parameters():  # those of the net are averaged on the way
+        for parameter in self._apart:  # those of the net are averaged on the way
             distributed.mean_(parameter.grad)
         self.scaler.step(self.optimizer)  # in float16 an overflowing step is skipped; it still counts as a step
         self.scaler.update()
@@ -230,8 +234,8 @@ def fit(recipe, data, *, device=None, checkpoint=None, resume=False, progress=No
             to parts of your own. A step that became a graph runs no Python: with True, let your parts draw from
             ``generator`` on the device, and change what they remember in place.
         net: your own in place of the recipe's: a module from float32 ``(N, C, H, W)``, scaled to [-1, 1], in channels-last
-            memory (``flatten`` and not ``view`` them), to logits ``(N, classes)``. If it is in training mode, the modules in it
-            that are not stay so (a frozen batch norm); if it is not, as `runs.Run.model` gives it, all of it trains.
+            memory (``flatten`` and not ``view`` them), to logits ``(N, classes)``. All of it trains, in whatever mode it comes,
+            but for what is frozen: a module in evaluation mode in which no parameter has ``requires_grad``.
         method: your own, see `methods`, for instance ``Consistency(policy)``. strong: your own, see `batches.Strong`. A
             checkpoint holds the state of all three; to resume, give them again, made as they were. What the recipe says of
             them is not asked, its seed included: ``torch.manual_seed`` decides a net's first weights. None is copied: the

@@ -84,6 +84,13 @@ def test_lists_of_numbers_from_arrays_reach_the_files(digits, tmp_path):
     assert json.loads((tmp_path / "run" / "recipe.json").read_text())["class_names"] == list(range(10))
 
 
+def test_a_column_of_a_table_becomes_plain(digits):
+    pandas = pytest.importorskip("pandas")
+    column = pandas.Series(digits.labeled_indices, index=range(100, 100 + len(digits.x)))
+    data = dataclasses.replace(digits, drawn=None, labeled_indices=column, flip=0, class_names=pandas.Index(list("abcdefghij")))
+    assert data.labeled_indices == digits.labeled_indices and data.class_names == tuple("abcdefghij") and data.flip is False
+
+
 def test_whether_to_mirror_is_no_word():
     with pytest.raises(fm.FixMatchError, match="flip = 'no' is not possible; flip must be True or False"):
         fm.load_data("digits", flip="no")
@@ -159,20 +166,38 @@ def test_a_net_that_its_method_holds_is_updated_once(digits, part):
     assert_same(train(lambda net: Consistency(FixMatch(0.3))), train(lambda net: Holds(part(net))))
     net = Small()
     assert sum(map(len, decayed_and_not(net, Holds(part(net))))) == len([*net.parameters()])
+    assert fm.fit(small(), digits, device="cpu", net=net, method=Holds(part(net)))._apart == []  # of several processes: averaged once
 
 
-@pytest.mark.parametrize("forward", ["train", "evaluation"])
-def test_a_frozen_batch_norm_stays_frozen_in_training(digits, forward):
+@pytest.mark.parametrize("mode", ["train", "eval"])
+@pytest.mark.parametrize("method", ["fixmatch", "vat", "mixmatch", "mean_teacher"])
+def test_a_frozen_batch_norm_stays_frozen_in_training(digits, method, mode):
     net = Small()
     norm = net.layers[1].requires_grad_(False).eval()
-    if forward == "evaluation":
+    seen, before = set(), norm.running_mean.clone()
+    norm.register_forward_pre_hook(lambda norm, _: seen.add((norm.training, norm.track_running_stats)))
+    if mode == "eval":
         net.eval()
-    before = norm.running_mean.clone()
-    training = fm.fit(small(), digits, device="cpu", net=net)
+    training = fm.fit(small(method=method), digits, device="cpu", net=net)
     next(training)
     training.model.eval()  # somebody predicts with it
     next(training)
-    assert training.model.training and torch.equal(norm.running_mean, before) == (not norm.training) == (forward == "train")
+    assert training.model.training and not norm.training and seen == {(False, True)} and torch.equal(norm.running_mean, before)
+
+
+def test_what_is_only_in_evaluation_mode_trains(digits):
+    """A net to be trained on comes in that mode, here inside of a new one."""
+    body = fm.runs.load("digits-40-vat-seed0").model()
+    training = fm.fit(small(), digits, device="cpu", net=nn.Sequential(body, nn.Dropout(0.1), nn.Linear(10, 10)))
+    next(training)
+    assert all(module.training for module in training.model.modules())
+
+
+def test_a_frozen_body_keeps_its_dropout_off(digits):
+    body = nn.Sequential(nn.Flatten(), nn.Linear(64, 20), nn.Dropout(0.5)).requires_grad_(False).eval()
+    training = fm.fit(small(), digits, device="cpu", net=nn.Sequential(body, nn.Linear(20, 10)))
+    next(training)
+    assert not any(module.training for module in body.modules()) and training.model[1].training
 
 
 ANSWERS = {"tuple": lambda z: (z, z), "dict": lambda z: {"logits": z}, "list": lambda z: [z], "NoneType": lambda z: None,
@@ -231,12 +256,25 @@ def test_a_policy_answers_with_its_own_kind_of_tuple(digits, forward):
 # What surrounds a training -----------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_surrounding_autocast_changes_nothing(digits, precision):
+@pytest.mark.parametrize("around", [("cpu", torch.bfloat16, True), ("cpu", torch.bfloat16, False), ("cuda", torch.float16, True)])
+@pytest.mark.filterwarnings("ignore:CUDA is not available")
+def test_a_surrounding_autocast_changes_nothing(digits, precision, around):
+    device, dtype, enabled = around
     alone, inside = (fm.fit(small(precision=precision), digits, device="cpu") for _ in range(2))
     list(alone)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast(device, dtype=dtype, enabled=enabled):
         list(inside)
     assert_same(weights(alone), weights(inside))
+
+
+def test_an_evaluation_in_an_autocast_sees_new_weights(digits):
+    net = fm.runs.load("digits-40-vat-seed0").model()
+    measure = lambda: fm.training.evaluate(net, digits.x_test, digits.y_test, dtype=torch.bfloat16)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        before = measure()
+        with torch.no_grad():
+            net.classifier.weight.zero_()
+        assert measure() < before
 
 
 def test_a_surrounding_autocast_changes_no_label(trained, pets):  # noqa: F811

@@ -138,6 +138,18 @@ def test_stopped_at_any_moment_it_goes_on_and_ends_as_if_never_stopped(place):
     assert (mine / "confidence.jsonl").read_text() == (its / "confidence.jsonl").read_text()
 
 
+def test_killed_before_its_first_evaluation_a_run_is_begun_again(place, digits):
+    name, values, entry = next(iter(record_runs.wanted(place / "WANTED.toml")))
+    options = argparse.Namespace(recorded=place / "recorded", unfinished=place / "unfinished", device="cpu", compile=None)
+    folder = options.unfinished / name
+    folder.mkdir(parents=True)
+    (folder / "recipe.json").write_text("{}")
+    for log in ("metrics.jsonl", "confidence.jsonl"):
+        (folder / log).touch()
+    assert not record_runs.do(name, values, entry, digits, options, until=0)
+    assert (folder / "checkpoint.safetensors").exists() and (folder / "metrics.jsonl").read_text()
+
+
 def test_a_rehearsal_trains_every_run_for_a_few_steps_and_stays_out_of_the_records(place):
     elsewhere = ("--recorded", place / "rehearsed", "--unfinished", place / "rehearsed" / "begun")
     (place / "WANTED.toml").write_text(LIST.replace("steps = 6", "steps = 100000"))
