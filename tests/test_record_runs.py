@@ -142,10 +142,11 @@ def test_killed_before_its_first_evaluation_a_run_is_begun_again(place, digits):
     name, values, entry = next(iter(record_runs.wanted(place / "WANTED.toml")))
     options = argparse.Namespace(recorded=place / "recorded", unfinished=place / "unfinished", device="cpu", compile=None)
     folder = options.unfinished / name
-    folder.mkdir(parents=True)
-    (folder / "recipe.json").write_text("{}")
+    recording = fm.runs.record(folder, record_runs.recipe_of(values), digits, device="cpu")
+    next(recording), recording.close()
+    (folder / "checkpoint.safetensors").unlink()
     for log in ("metrics.jsonl", "confidence.jsonl"):
-        (folder / log).touch()
+        (folder / log).write_text("")
     assert not record_runs.do(name, values, entry, digits, options, until=0)
     assert (folder / "checkpoint.safetensors").exists() and (folder / "metrics.jsonl").read_text()
 
