@@ -1,5 +1,6 @@
 """What every test may use: the repository's root, and tests marked `gpu` skipped where there is no CUDA device."""
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -20,6 +21,16 @@ def pytest_collection_modifyitems(items):
     if not torch.cuda.is_available():
         for item in marked:
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+@pytest.fixture(autouse=True)
+def remarks_of_one_test_are_not_the_next_ones():
+    """The command line, called in a test, lets the module's remarks through, to a stream that the test takes with it."""
+    log = logging.getLogger("fixmatch_lite")
+    handlers, level = [*log.handlers], log.level
+    yield
+    log.handlers[:] = handlers
+    log.setLevel(level)
 
 
 @pytest.fixture(scope="session")
