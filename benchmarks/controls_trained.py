@@ -29,12 +29,12 @@ def late(metrics, name="test_accuracy"):
 
 COPIES = """
 const { makePoints, chooseLabeled, Learner } = await import(process.argv[1]);
-const options = { tau: 0.9, mu: 7, strength: 1, lambda_u: 1 }, found = {};
+const knobs = { tau: 0.9, mu: 7, strength: 1, lambda_u: 1 }, found = {};
 for (const shape of ["moons", "split"]) found[shape] = [...Array(101).keys()].map((seed) => {
   const points = makePoints(shape, 200, seed), labeled = chooseLabeled(points, 6, seed);
   const own = { x: Float32Array.from(labeled.flatMap((l) => [l.a, l.b])), y: labeled.map((l) => l.y), n: 6 };
   return [["supervised", points], ["fixmatch", own], ["fixmatch", points]].map(([method, pile]) => {
-    const learner = new Learner(method, pile, labeled, options, seed);
+    const learner = new Learner(method, pile, labeled, knobs, seed);
     while (learner.step < 600) learner.train();
     return Object.assign(learner, { points }).judge().accuracy;
   });

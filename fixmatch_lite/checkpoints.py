@@ -3,6 +3,7 @@
 import torch
 
 from . import distributed
+from .checks import plain
 from .errors import FixMatchError
 from .tensor_files import SafetensorError, read_tensors, write_tensors
 from .version import __version__
@@ -117,7 +118,7 @@ def check_belongs(what, written, recipe, data, own):
         raise FixMatchError(f"{what} was begun with {told(began)}, not with {told(own)}; give what it was begun with, or start "
                             "a new run in another folder.")
     mine, its = recipe.as_dict(), written["recipe"]
-    different = [k for k in mine if k != "eval_every" and _plain(mine[k]) != _plain(its.get(k))]
+    different = [k for k in mine if k != "eval_every" and plain(mine[k]) != plain(its.get(k))]
     if different:
         told = ", ".join(f"{k} ({its.get(k)} there, {mine[k]} here)" for k in different)
         raise FixMatchError(f"{what} is of another recipe: {told}; resume with the values it was made with, or start "
@@ -129,7 +130,7 @@ def check_belongs(what, written, recipe, data, own):
     told = {"test_hash": "test pictures", "unlabeled_hash": "unlabeled pictures", "class_names": "names of the classes",
             "flip": "answer to whether a mirrored picture keeps its class"}
     for name, here in _of_the_data(data).items():  # an older version has not written them all
-        if name in written and _plain(written[name]) != here:
+        if name in written and plain(written[name]) != plain(here):
             raise FixMatchError(f"{what} was trained with other {told[name]} than these: give those it was begun with, or start a new "
                                 "run in another folder.")
 
@@ -156,7 +157,3 @@ def read_checkpoint(path):
 
 def _parameters(training):
     return [p for group in training.optimizer.param_groups for p in group["params"]]
-
-
-def _plain(value):
-    return list(value) if isinstance(value, tuple) else value

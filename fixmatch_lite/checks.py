@@ -2,7 +2,6 @@
 
 import numbers
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -10,9 +9,9 @@ from .errors import FixMatchError
 
 
 def plain(value):
-    """A value as a run's files hold it: Python's numbers and words in place of NumPy's and torch's, tuples in place of lists and
-    arrays, and a dictionary of one's own. What is none of these stays."""
-    if isinstance(value, (np.generic, np.ndarray, torch.Tensor)):
+    """A value as a run's files hold it: Python's numbers and words in place of NumPy's, torch's and pandas', tuples in place of lists
+    and arrays, and a dictionary of one's own. What is none of these stays."""
+    if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, tuple) and {*map(type, value)} <= {int, str}:
         return value  # a million indices, say

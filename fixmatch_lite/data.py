@@ -45,7 +45,7 @@ class SemiSupervisedData:
     def __post_init__(self):
         for name in ("class_names", "labeled_indices"):  # plain values, which JSON can hold
             value = getattr(self, name)
-            object.__setattr__(self, name, plain(tuple(value.tolist() if hasattr(value, "tolist") else value)))
+            object.__setattr__(self, name, plain(value if hasattr(value, "tolist") else tuple(value)))
         object.__setattr__(self, "flip", bool(self.flip) if plain(self.flip) in (0, 1) else self.flip)
         check_data(self)
 

@@ -73,7 +73,7 @@ class Training:
                                 "net out, or take another method.")
         decayed, plain = decayed_and_not(self.model, self.method)
         net = {*map(id, self.model.parameters())}  # which a method may hold
-        self._apart = [parameter for parameter in (*decayed, *plain) if id(parameter) not in net]
+        self._of_the_method = [parameter for parameter in (*decayed, *plain) if id(parameter) not in net]
         self.optimizer = torch.optim.SGD(
             [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}],
             lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=self.device.type == "cuda")
@@ -155,7 +155,7 @@ class Training:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss.total).backward()
-        for parameter in self._apart:  # those of the net are averaged on the way
+        for parameter in self._of_the_method:  # those of the net are averaged on the way
             distributed.mean_(parameter.grad)
         self.scaler.step(self.optimizer)  # in float16 an overflowing step is skipped; it still counts as a step
         self.scaler.update()

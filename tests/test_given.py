@@ -166,7 +166,7 @@ def test_a_net_that_its_method_holds_is_updated_once(digits, part):
     assert_same(train(lambda net: Consistency(FixMatch(0.3))), train(lambda net: Holds(part(net))))
     net = Small()
     assert sum(map(len, decayed_and_not(net, Holds(part(net))))) == len([*net.parameters()])
-    assert fm.fit(small(), digits, device="cpu", net=net, method=Holds(part(net)))._apart == []  # of several processes: averaged once
+    assert fm.fit(small(), digits, device="cpu", net=net, method=Holds(part(net)))._of_the_method == []  # of several processes: averaged once
 
 
 @pytest.mark.parametrize("mode", ["train", "eval"])
