@@ -70,7 +70,7 @@ def labeled_strong():
     return {"labeled_too": found, "without": without, "median": np.median(found), "median_without": np.median(without)}
 
 
-@control("10_two_knobs", "$\\mu = 7$ with 200 steps ends up to four points behind $\\mu = 1$ with 1,000, on one two ahead",
+@control("10_two_knobs", "$\\mu = 7$ with 200 steps ends up to four points behind $\\mu = 1$ with 1,000; on the fifth, two ahead",
          "net {net} points behind, average {average}", 4)
 def fair_race():
     """Each with a schedule of its own that ends with the budget; the last evaluation."""
