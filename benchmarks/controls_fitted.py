@@ -1,5 +1,7 @@
 """Controls that train no net: see controls.py, which lists and measures them."""
 
+import types
+
 import numpy as np
 import torch
 from pages import DRAWS, chapter, control, made_by, score
@@ -12,7 +14,7 @@ import fixmatch_lite as fm
 
 # ------------------------------------------------------------------------------------------------------ chapters 2 to 5
 
-@control("02_confidence", "chosen on half of the pictures, such a threshold breaks it on the other half every second time",
+@control("02_confidence", "a threshold chosen on half of the pictures breaks it half the time on the other half",
          "broken on {broken} % of 1,000 other halves", 0.1)
 def promise():
     """The threshold of exercise 5, chosen on 250 test pictures: how often is more than 1 in 100 of the other 250 wrong?"""
@@ -53,6 +55,21 @@ def alpha():
             right.append(score(model, u, target, x_test, y_test))
         medians.append(np.median(right))
     return {"medians": medians}
+
+
+@control("03_assumptions", "Even the model trained on the home half, which never saw a foreign picture, passes half of them",
+         "passed {begin} % at the start, {end} at the end", 0.2)
+def foreign_passed():
+    """Self-training on the home half, five draws: the share of the foreign digits that its first and its last model pass at 0.8."""
+    page, passed = chapter("03_assumptions", "digits", "LogisticRegression"), {"begin": [], "end": []}
+    for u, u_true, chosen, _, _ in map(page.digits, DRAWS):
+        chosen = chosen[u_true[chosen] < 5]
+        rest = np.setdiff1d(np.flatnonzero(u_true < 5), chosen)
+        model = page.LogisticRegression(C=10, max_iter=3000)
+        rounds = fm.self_training.self_train(model, u[chosen], u_true[chosen], u[rest], tau=0.8).rounds
+        for when, step in (("begin", rounds[0]), ("end", rounds[-1])):
+            passed[when].append(100 * np.mean(step.classifier.predict_proba(u[u_true >= 5]).max(axis=1) >= 0.8))
+    return passed
 
 
 @control("04_self_training", "Twelve *true* labels would have brought four points", "{gain} points", 0.2)
@@ -110,6 +127,20 @@ def equal_weight():
     return {"equal": equal, "plain": plain}
 
 
+@control("05_teacher", "nearly all pseudo-labels are of only one to four digits, and only 35 to 75 % of them are right",
+         "nine tenths are of {digits} digits, {right} % are right; with 10 labels the highest confidences are {highest} %", 0.2)
+def twenty_labels():
+    """Self-training with C = 10 and tau = 0.95: how many digits have nine tenths of the pseudo-labels; 20 labels, then 10."""
+    page, found = chapter("05_teacher", "draw", "teach"), {"digits": [], "right": [], "highest": []}
+    for seed in DRAWS:
+        run = page.teach(seed, 20, 10, 0.95)[0]
+        counts = np.sort(np.bincount(run.pseudo_label[run.mask], minlength=10))[::-1]
+        found["digits"].append(1 + np.argmax(np.cumsum(counts) >= 0.9 * counts.sum()))
+        found["right"].append(100 * run.rounds[-1].pseudo_label_accuracy)
+        found["highest"].append(100 * page.teach(seed, 10, 10, 0.95)[0].rounds[0].confidence.max())
+    return found
+
+
 @control("05_teacher", "corrected, after ten more rounds decided anew, 10, 23, 3, 7 and 25 remain", "{fours} remain", 0.5)
 def corrected():
     """A 4 called a 9, self-training decided anew; the label corrected, and ten more rounds that begin with the last answers."""
@@ -124,6 +155,31 @@ def corrected():
             kept, said = q.max(axis=1) >= 0.8, q.argmax(axis=1)
         remain.append(np.sum(said[u_true == 4] == 9))
     return {"fours": remain}
+
+
+# ----------------------------------------------------------------------------------------------------- chapters 6 and 14
+
+@control("06_targets", "from small random weights, training broke down on 18 to 28 draws", "broke down on {draws} of the 100 draws", 1)
+def small_weights():
+    """The plain hard target at three times the weight, begun from normal weights of standard deviation 0.01, eight times."""
+    page, draws = chapter("06_targets", "shapes", "pushes", "train"), []
+    for seed in range(8):
+        weights = np.random.default_rng(seed)
+        page.space["np"] = types.SimpleNamespace(**{**vars(np), "zeros": lambda shape: 0.01 * weights.normal(size=shape)})
+        draws.append(np.sum(page.train(page.shapes["clouds"], page.pushes["hard"], 3) <= 55))
+    return {"draws": draws}
+
+
+@control("14_successors", "Cutting alone does no harm", "alone {alone} %, equal shares {equal}, cut {cut}, true shares {true}", 0.2)
+def cutting():
+    """The unequal pile, shares of at most a tenth of the places and at most the true ones; medians."""
+    page, found = chapter("14_successors", "unequal", "by_shares"), []
+    for x, y, u, u_true, x_test, y_test in (page.unequal(seed, 8) for seed in DRAWS):
+        true = np.bincount(u_true, minlength=10) / len(u)
+        models = [page.by_shares(x, y, u, shares) for shares in ([0.1] * 10, np.minimum(0.1, true), true)]
+        alone = score(LogisticRegression(C=10, max_iter=1000), x, y, x_test, y_test)
+        found.append([alone] + [100 * model.score(x_test, y_test) for model in models])
+    return dict(zip(("alone", "equal", "cut", "true"), np.median(found, axis=0)))
 
 
 # ------------------------------------------------------------------------------------------------------------ chapter 15
