@@ -1,4 +1,4 @@
-"""Weak and strong augmentation: a uint8 batch in, a uint8 batch out, another draw for every image.
+"""Weak and strong augmentation: a uint8 batch in, a uint8 batch out, a separate draw for every image.
 
 Everything works on ``(N, C, H, W)`` uint8 tensors on any device, for any image size and one or three channels.
 The operations that RandAugment chooses from are in `operations`.
@@ -70,7 +70,7 @@ def _shifted(side, pad, n, generator, device):
 @dataclass(frozen=True)
 class Preset:
     """How one code base draws strong augmentations: ``num_ops`` operations with replacement, each applied with
-    ``probability``, at one of the ``levels`` or uniform in [0, 10] without any; ``magnitude`` maps an operation's name,
+    ``probability``, at one of the ``levels`` or, without any, uniform in [0, 10]; ``magnitude`` maps an operation's name,
     the levels and the side in pixels to the magnitudes that `apply` takes."""
 
     magnitude: Callable
@@ -161,7 +161,7 @@ class RandAugment:
         preset: "fixmatch" (the authors' code, the default), "paper" (the printed table), "usb" or "imagenet".
         num_ops, probability: change the preset's number of operations an image and their probability.
         fill: gray level of uncovered pixels; None takes the preset's.
-        operations: names to choose from, of those that the preset knows a strength for; the preset's unless given.
+        operations: names to choose from, among those for which the preset knows a strength; the preset's own unless given.
 
     Calling it with uint8 ``(N, C, H, W)`` and a generator returns a new batch of the same shape. Source: Cubuk et
     al. 2020; FixMatch's released code. Taught in: chapter 7.

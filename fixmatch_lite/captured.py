@@ -97,5 +97,5 @@ class CapturedStep:
 
     def _leave(self, why):
         self.failed = True
-        print(f"The step could not be recorded as a CUDA graph ({why}): it runs as it is, which is slower and right all the "
-              "same.", file=sys.stderr)
+        print(f"The step could not be recorded as a CUDA graph ({why}): it runs as it is, which is slower but no less "
+              "correct.", file=sys.stderr)

@@ -31,7 +31,7 @@ def check_images(images, part=""):
         cure = "images[None] makes a batch of one picture" if shape[0] in (1, 3) else "images[:, None] makes a batch of gray pictures"
         raise FixMatchError(f"{must}, a batch; {_told(images)}. {cure}.")
     if images.dtype != torch.uint8 or len(shape) != 4:
-        raise FixMatchError(f"{must}, 0 to 255; {_told(images)}. Bring them to that, for instance by "
+        raise FixMatchError(f"{must}, 0 to 255; {_told(images)}. Convert them, for instance with "
                             "(255 * images).round().to(torch.uint8).")
     if shape[1] not in (1, 3):
         cure = "images.permute(0, 3, 1, 2) brings them there" if shape[-1] in (1, 3) else "images[:, :3] drops a fourth"
@@ -41,7 +41,7 @@ def check_images(images, part=""):
 def check_view(view, images):
     """The strong view of ``images`` that a part of one's own made; refused where it is another kind of batch than they are."""
     if not isinstance(view, torch.Tensor) or view.dtype != torch.uint8 or view.shape != images.shape:
-        raise FixMatchError(f"A strong view must be uint8 {tuple(images.shape)}, as the weak one that it is made of; {_told(view)}.")
+        raise FixMatchError(f"A strong view must be uint8 {tuple(images.shape)}, like the weak view it is made from; {_told(view)}.")
     return view
 
 
@@ -59,7 +59,7 @@ def check_data(data):
         check_truth(images, targets, part)
         if images.shape[1:] != data.x.shape[1:]:
             raise FixMatchError(f"The images of {part} are {tuple(images.shape[1:])} and those of x {tuple(data.x.shape[1:])}; "
-                                "all must have one shape (C, H, W).")
+                                "all must have the same shape (C, H, W).")
     for part, targets in (("y", data.y), ("y_test", data.y_test)):
         if not targets.is_meta and (targets.min() < 0 or targets.max() >= data.num_classes):
             raise FixMatchError(f"{part} holds classes from {targets.min().item()} to {targets.max().item()}; they must lie "
@@ -80,13 +80,13 @@ def check_truth(images, targets, part=None):
     if not isinstance(targets, torch.Tensor) or targets.shape != (len(images),) or part and targets.dtype != torch.int64:
         raise FixMatchError(f"The classes{of} must be int64 ({len(images)},), a torch tensor, one for each image; {_told(targets)}.")
     if not len(images):
-        raise FixMatchError(f"There is no image{of}; there must be one at least.")
+        raise FixMatchError(f"There is no image{of}; there must be at least one.")
 
 
 def check_given(recipe, data):
     """Refuse what is no recipe and data, or a recipe of another number of labels."""
     if not hasattr(recipe, "as_dict") or not hasattr(data, "u_true"):
-        raise FixMatchError("A training takes a recipe and then the data, as fm.recipe and fm.load_data make them; these are of the types "
+        raise FixMatchError("Training takes a recipe and then the data, as fm.recipe and fm.load_data make them; these are of the types "
                             f"{type(recipe).__name__} and {type(data).__name__}.")
     if recipe.labels is not None and recipe.labels != len(data.x):
         raise FixMatchError(f"The recipe asks for {recipe.labels} labels and the data hold {len(data.x)}; load "
@@ -104,7 +104,7 @@ def check_told(recipe, data):
     if different:
         name, value = next(iter(different.items()))
         right = ", ".join(f"{k}={v!r}" for k, v in different.items())
-        raise FixMatchError(f"The recipe says {name}={getattr(recipe, name)!r}, and of the data {name}={value!r} is true. "
+        raise FixMatchError(f"The recipe says {name}={getattr(recipe, name)!r}, but the data have {name}={value!r}. "
                             f"Record with recipe.changed({right}), or load other data.")
 
 
@@ -128,7 +128,7 @@ def check_parts(net, method, strong):
             raise FixMatchError(f"{name} must be {wanted}; this is of the type {type(part).__name__}.")
         strange = [k for k, v in part.state_dict().items() if not isinstance(v, torch.Tensor)] if part is not None else []
         if strange:
-            raise FixMatchError(f"A checkpoint holds tensors alone, and {name} has {strange[0]} in its state; put it into a buffer.")
+            raise FixMatchError(f"A checkpoint holds only tensors, and {name} has {strange[0]} in its state; put it into a buffer.")
     if net is not None and {parameter.dtype for parameter in net.parameters()} == {torch.float64}:
         raise FixMatchError("The net is in float64, and the images that it gets are in float32: give net.float().")
     if method is not None and not (isinstance(method.views, (tuple, list)) and all(view in ("weak", "strong") for view in method.views)):

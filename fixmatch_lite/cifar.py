@@ -23,7 +23,7 @@ from .errors import FixMatchError
 
 @dataclass(frozen=True)
 class Cifar:
-    """One of the two data sets: its archive, and what is called how inside."""
+    """One of the two data sets: its archive, and the names of what is inside."""
 
     name: str
     archive: RemoteFile
@@ -75,7 +75,7 @@ def read_archive(path, source=CIFAR10, md5=None):
     """The same from the archive at ``path``, wherever it is; its MD5 is checked first.
 
     Raises:
-        FixMatchError: the checksum is another one, or the content is not CIFAR's.
+        FixMatchError: the checksum is wrong, or the content is not CIFAR's.
     """
     try:
         found = file_md5(path)

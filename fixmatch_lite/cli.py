@@ -57,7 +57,7 @@ Device = Annotated[Optional[str], option("cuda, mps or cpu (the fastest there is
 
 @app.command(epilog=TRAIN_EXAMPLES, no_args_is_help=True)
 def train(
-    dataset: Annotated[str, typer.Argument(help="digits (comes along); cifar10, cifar100, svhn or stl10 (fetched once: "
+    dataset: Annotated[str, typer.Argument(help="digits (included); cifar10, cifar100, svhn or stl10 (fetched once: "
                                            "170 MB, 169 MB, 246 MB, 2.6 GB); imagenet; or folder: your own "
                                            "pictures.")],
     labels: Annotated[Optional[int], option("Labeled images in all (digits 40, cifar10 and svhn 250, cifar100 400, "
@@ -74,15 +74,15 @@ def train(
                                            "--flip/--no-flip")] = None,
     method: Annotated[Optional[str], option("fixmatch, supervised (the labeled images alone), pi_model, mean_teacher, "
                                   "pseudo_label, vat, self_training, mixmatch, uda, remixmatch, flexmatch, freematch, "
-                                  "softmatch, simclr or mistaken; some bring a mu, tau, lambda-u or lr of their own (fixmatch).",
+                                  "softmatch, simclr or mistaken; some have their own mu, tau, lambda-u or lr (fixmatch).",
                                   METHOD)] = None,
     augment: Annotated[Optional[str], option("Strong view: fixmatch, paper, usb, imagenet, ctaugment, autoaugment, "
                                              "one_draw, cutout or none (fixmatch).", METHOD)] = None,
     alignment: Annotated[Optional[bool], option("Align pseudo-labels to the class shares of the labels (what the "
                                                 "method does).", METHOD, "--alignment/--no-alignment")] = None,
     start: Annotated[Optional[Path], option("Run whose features the net begins with, under a new last layer; for instance one of "
-                                            "simclr (all is drawn).", METHOD, "--start-from")] = None,  # torchrun would take --start for its own
-    forward: Annotated[Optional[str], option("joint, or the faster separate or kept, which are not the same (joint).",
+                                            "simclr (none).", METHOD, "--start-from")] = None,  # torchrun would take --start for its own
+    forward: Annotated[Optional[str], option("joint; or separate or kept, which are faster but not equivalent (joint).",
                                              METHOD)] = None,
     steps: Annotated[Optional[int], option("Updates of the net (1,048,576; digits 1,000, imagenet 75,000, folder 20,000).",
                                            METHOD)] = None,
@@ -92,8 +92,8 @@ def train(
     lambda_u: Annotated[Optional[float], option("Weight of the unsupervised loss (1.0; imagenet 10.0).", METHOD)] = None,
     lr: Annotated[Optional[float], option("Learning rate at the start (0.03; digits 0.2, imagenet 0.4).", METHOD)] = None,
     set_: Annotated[Optional[list[str]], option("Any other value of the recipe, or option of the method, as NAME=VALUE "
-                                                "(may be given again; of one name the last counts).", METHOD, "--set")] = None,
-    seed: Annotated[Optional[int], option("Decides weights, batches, augmentation and the labeled set (0).")] = None,
+                                                "(repeatable; for the same name the last counts).", METHOD, "--set")] = None,
+    seed: Annotated[Optional[int], option("Seed of weights, batches, augmentation and the labeled set (0).")] = None,
     device: Device = None,
     precision: Annotated[Optional[str], option("auto, float32, bfloat16 or float16 (auto).")] = None,
     eval_every: Annotated[Optional[int], option("Steps between evaluations (1,024; digits 20, folder 500).")] = None,
@@ -152,7 +152,7 @@ def label(
     root: Annotated[Path, option("Folder of the pictures to label, at any depth.", DATA)],
     out: Annotated[Path, option("CSV file to write: path, class, confidence.")],
     probabilities: Annotated[bool, option("Write the probability of each class, too.", RUN, "--probabilities")] = False,
-    force: Annotated[bool, option("Replace the file if it is there.", RUN, "--force")] = False,
+    force: Annotated[bool, option("Replace the file if it exists.", RUN, "--force")] = False,
     device: Device = None,
 ):
     """Write a CSV file of path, predicted class and confidence for the pictures in a folder."""
@@ -173,7 +173,7 @@ def label(
 def export(
     run: Annotated[Path, typer.Argument(help="Folder of the run.")],
     out: Annotated[Path, option("ONNX file to write.")],
-    force: Annotated[bool, option("Replace the file if it is there.", RUN, "--force")] = False,
+    force: Annotated[bool, option("Replace the file if it exists.", RUN, "--force")] = False,
 ):
     """Write a trained net as an ONNX file that takes uint8 images and gives probabilities."""
     import fixmatch_lite as fm
@@ -200,7 +200,7 @@ def download(
 
     files = remote_files(dataset)
     if dataset == "imagenet":
-        raise FixMatchError("ImageNet is given out on registration at image-net.org: unpack it into train/<class>/ and "
+        raise FixMatchError("ImageNet is available after registration at image-net.org: unpack it into train/<class>/ and "
                             "val/<class>/, and train with --root.")
     if not files:
         raise FixMatchError(f"There is nothing to download for {dataset}: train with it right away.")
@@ -228,8 +228,8 @@ def _check_dataset(name):
 
     if name not in DATASETS:
         near = difflib.get_close_matches(name, DATASETS, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise FixMatchError(f"There is no data set {name!r}; {hint}Use one of {', '.join(DATASETS)}.")
+        hint = f"; did you mean {near[0]}? Use" if near else "; use"
+        raise FixMatchError(f"There is no data set {name!r}{hint} one of {', '.join(DATASETS)}.")
 
 
 def main():

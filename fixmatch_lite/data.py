@@ -1,4 +1,4 @@
-"""Data sets as uint8 tensors: a few labeled images, many unlabeled ones, a test part that trains nothing.
+"""Data sets as uint8 tensors: a few labeled images, many unlabeled ones, and a test part that is never trained on.
 
 Source of the protocol: Sohn et al. 2020, section 4; Oliver et al. 2018. Taught in: chapters 9 and 13.
 """
@@ -25,9 +25,9 @@ class SemiSupervisedData:
     """What a training run needs; images uint8 ``(N, C, H, W)``, targets int64 ``(N,)``.
 
     ``u`` holds every training image, the labeled ones included (the only way in which a labeled image is ever seen
-    strongly augmented). ``u_true`` are the true classes of ``u``, -1 where nobody knows, ``num_classes`` where the image is
-    known to be foreign, of none of the classes; they measure pseudo-labels and train nothing. Where nobody knows but the
-    labels, all are -1: what a net says of the images that it was taught measures nothing.
+    strongly augmented). ``u_true`` are the true classes of ``u``, -1 where they are not known, ``num_classes`` where the image is
+    known to be foreign, of none of the classes; they measure pseudo-labels and train nothing. Where only the labels are
+    known, all are -1: what a net says about the images that it was taught measures nothing.
     """
 
     name: str
@@ -63,18 +63,18 @@ class SemiSupervisedData:
 
     @cached_property
     def labeled_hash(self):
-        """16 hexadecimal digits of a SHA-256, by which runs name a labeled set. They are those of the labeled
-        indices, and of your own pictures' pixels and classes, too, since the same numbers may stand for others tomorrow."""
+        """16 hexadecimal digits of a SHA-256, by which runs name a labeled set. It is taken over the labeled indices,
+        and for your own pictures over pixels and classes, too, since the same indices may stand for others tomorrow."""
         return labeled_hash(self.labeled_indices, (self.y, self.x) if self._own else ())
 
     @cached_property
     def test_hash(self):
-        """The same of the test part's pixels and classes; None where they are not your own."""
+        """The same for the test part's pixels and classes; None where the pictures are not your own."""
         return labeled_hash((), (self.y_test, self.x_test)) if self._own else None
 
     @cached_property
     def unlabeled_hash(self):
-        """The same of the pixels of the unlabeled images."""
+        """The same for the pixels of the unlabeled images."""
         return labeled_hash((), (self.u,)) if self._own else None
 
     @property
@@ -196,19 +196,19 @@ def load_data(name, labels="recipe", seed=0, root=None, *, labeled=None, split=N
             "imagenet" (``train/<class>/…``, ``val/<class>/…``; read from disk as it is needed: the images are
             `streaming.Pictures`), or "folder" (any tree ``train/<class>/…``, ``test/<class>/…``, optional
             ``unlabeled/…``).
-        labels: size of the labeled set; "recipe" takes the data set's own, which is its recipe's (digits 40, cifar10 250,
-            folder all), None every training image.
-        seed: decides the labeled set, and nothing else does. With 1,000 labels of stl10 it is the number of one of the
+        labels: size of the labeled set; "recipe" takes the one in the data set's recipe (digits 40, cifar10 250,
+            folder all), None takes every training image.
+        seed: decides, alone, which images are labeled. With 1,000 labels of stl10 it is the number of one of the
             data set's own ten folds, 0 to 9; the papers use the first five.
-        root: the folder of the data, where a downloaded archive lies or shall lie (``data`` unless given).
+        root: the folder of the data, where a downloaded archive lies or will lie (``data`` unless given).
         labeled: a file of indices (see `SemiSupervisedData.save_labeled`) or a sequence of them, instead of a draw.
-        split: "balanced" over the classes, or "proportional" to them, see `labeled.draw_labeled`; None takes the data
-            set's own answer, which is its recipe's (proportional for svhn and imagenet, as in FixMatch's released code).
+        split: "balanced" over the classes, or "proportional" to them, see `labeled.draw_labeled`; None takes the one in
+            the data set's recipe (proportional for svhn and imagenet, as in FixMatch's released code).
         labels_from: a CSV file that names a folder's labeled pictures, see `labels_file.read_labels`; no class folders
-            are needed then, and all others are without a label.
+            are needed then, and all other pictures are unlabeled.
         image_size: side in pixels to which a folder's images are brought; None keeps the most common size (ImageNet:
             224).
-        flip: whether mirrored pictures keep their class; None takes the data set's own answer (no for digits and svhn).
+        flip: whether mirrored pictures keep their class; None takes the data set's default (no for digits and svhn).
 
     Returns:
         `SemiSupervisedData`.
@@ -253,5 +253,5 @@ def load_data(name, labels="recipe", seed=0, root=None, *, labeled=None, split=N
         drawn=(seed, split) if labeled is None and labels is not None else None)
     if saved is not None and saved != data.labeled_hash:
         raise FixMatchError(f"The labeled set in {labeled} is not the one that was saved (hash {saved}, now "
-                            f"{data.labeled_hash}): the file, the pictures or image_size have changed; save it again.")
+                            f"{data.labeled_hash}): the file, the pictures or image_size has changed; save it again.")
     return data

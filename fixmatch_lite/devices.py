@@ -51,8 +51,8 @@ def autocast_dtype(device, precision="auto"):
 
 
 def apart(device):
-    """A context in which an autocast that surrounds it does not count, nor the weights that it keeps in 16 bits: it keeps them
-    until the outermost one ends, be that one switched off or of another device."""
+    """A context in which a surrounding autocast does not count, nor do the 16-bit weights that it has cached: autocast keeps them
+    until the outermost context ends, even if that one is switched off or for another device."""
     return torch.autocast(device.type, enabled=False, cache_enabled=False)
 
 
@@ -117,7 +117,7 @@ def compiled(model, device, steps, wanted=None, fixed=True):
         return model
     lacking = "C++ compiler" if not _has_compiler() else "Triton" if device.type == "cuda" and not has_triton() else None
     if lacking:
-        print(f"There is no {lacking} here: the net runs without torch.compile, which is slower and right all the same.",
+        print(f"There is no {lacking} here: the net runs without torch.compile, which is slower but no less correct.",
               file=sys.stderr)
         return model
     import torch._dynamo.config as limits

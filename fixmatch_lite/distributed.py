@@ -62,7 +62,7 @@ def _leave():
 
 
 def check_started():
-    """Refuse to train as if alone what torchrun started several times.
+    """Refuse to train alone in each of several processes that torchrun started.
 
     Raises:
         FixMatchError: there are other processes, and `start` was not called.

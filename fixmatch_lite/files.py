@@ -26,7 +26,7 @@ def plain_errors(path):
         yield
     except OSError as error:
         reason, advice = _ADVICE.get(error.errno, (error.strerror or str(error), "choose another folder"))
-        raise FixMatchError(f"Cannot write {path}: {reason}; what was there is unharmed, {advice}.") from error
+        raise FixMatchError(f"Cannot write {path}: {reason} (what was there is unharmed); {advice}.") from error
 
 
 def make_folder(path):

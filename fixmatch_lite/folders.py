@@ -34,7 +34,7 @@ def load_folder(root, image_size=None, labels_from=None):
     - H and W are ``image_size`` (an int, or ``(height, width)``), or else the most common size
       among all pictures. Others are scaled to cover it and cropped around their center.
     - Turned photos (EXIF) are set upright, transparent pixels become white, 16-bit images keep
-      their highest 8 bits, CMYK and palettes become RGB, of a moving picture the first one counts.
+      their highest 8 bits, CMYK and palettes become RGB, of an animation the first frame counts.
     - Pictures without a label that cannot be read are left out, and the log (logger ``fixmatch_lite``) says so.
     - ``labels_from`` is a CSV file that names the labeled pictures, see `labels_file.read_labels`; every other picture
       under ``root`` is then without a label.
@@ -53,8 +53,8 @@ def load_folder(root, image_size=None, labels_from=None):
 
 
 def load_test(root, image_size, labels_from=None):
-    """Of what `load_folder` loads the test part alone, ``(images, targets, class_names)``; here C is 1 where every test picture is
-    gray. Of the other pictures none is opened."""
+    """The test part alone of what `load_folder` loads, ``(images, targets, class_names)``; here C is 1 where every test picture is
+    gray. None of the other pictures is opened."""
     _, _, (paths, targets), names = _found(root, labels_from, [])
     return read_all(paths, image_size)[0], torch.tensor(targets), names
 
@@ -74,7 +74,7 @@ def _found(root, labels_from, ignored):
 def tell_ignored(ignored):
     """Say how many files were passed over for their names, if any."""
     if ignored:
-        log.info("ignored %d file%s with other endings than pictures have, %s for one", len(ignored),
+        log.info("ignored %d file%s with other endings than pictures have, for example %s", len(ignored),
                  "s" * (len(ignored) > 1), ignored[0])
 
 
@@ -121,7 +121,7 @@ def _named(root, labels_from, ignored):
                             "take them out.")
     for name in sorted(set(names) - set(test.values())):
         near = difflib.get_close_matches(name, set(test.values()), n=1)
-        log.warning("no test picture is called %s; %s", name, f"is {near[0]} meant?" if near else "its accuracy stays unknown")
+        log.warning("no test picture is called %s; %s", name, f"did you mean {near[0]}?" if near else "its accuracy is unknown")
     held_out, folder_of = os.path.realpath(root / "test"), functools.cache(os.path.realpath)
     place = lambda path: (folder_of(path.parent), path.name)  # one picture has several paths where folders are linked
     named, inside = {place(path) for path in (*train, *test)}, os.path.join(held_out, "")
@@ -136,7 +136,7 @@ def class_folders(root: Path, part: str, ignored: list):
     folder = root / part
     if not folder.is_dir():
         other = next((n for n in ("val", "valid", "validation", part.capitalize()) if (root / n).is_dir()), None)
-        hint = f"; if {other}/ is meant, rename it to {part}/" if other else ""
+        hint = f"; if you mean {other}/, rename it to {part}/" if other else ""
         raise FixMatchError(f"{root} has no folder {part}/: {SHAPE}{hint}.")
     entries = sorted(e for e in folder.iterdir() if not e.name.startswith("."))
     classes = sorted((e for e in entries if e.is_dir()), key=lambda e: one_form(e.name))
@@ -145,7 +145,7 @@ def class_folders(root: Path, part: str, ignored: list):
         raise FixMatchError(f"{folder} has no class folders: {SHAPE}.")
     names = tuple(one_form(c.name) for c in classes)
     if twice := next((name for name, following in zip(names, names[1:]) if name == following), None):
-        raise FixMatchError(f"{folder} has two folders {twice}, written in two ways of Unicode: put their pictures into one.")
+        raise FixMatchError(f"{folder} has two folders {twice}, written in two ways in Unicode: put their pictures into one.")
     paths, targets = [], []
     for number, class_folder in enumerate(classes):
         found = images_under(class_folder, ignored)

@@ -23,11 +23,11 @@ class Health:
 
     Args:
         recipe: of the run.
-        labeled_counts: labeled images of each class, or None where nothing shall be said about classes.
+        labeled_counts: labeled images of each class, or None where nothing should be said about classes.
         class_names: their names.
 
     Call it with every `Metrics` of the run; it returns a list of sentences, mostly empty. The thresholds are the
-    constants of this module; what is measured on test images (the average lagging) leads to words and to nothing else.
+    constants of this module; what is measured on test images (the average lagging) leads only to words.
     """
 
     def __init__(self, recipe, labeled_counts=None, class_names=None):
@@ -36,8 +36,8 @@ class Health:
         self.shares = [count / total for count in labeled_counts] if total else None
 
     def before(self):
-        """What the recipe says of its end before a step is done: sentences, mostly none. If they are not asked for, they
-        come with the first metrics."""
+        """What the recipe alone tells about the run's end, before the first step: sentences, mostly none. If they are not
+        asked for, they come with the first metrics."""
         if self.seen or "average" in self.said or not (sentence := self._too_short()):
             return []
         self.said.add("average")  # and not once more when it has come true
@@ -111,12 +111,12 @@ class Health:
         most, least = max(known, key=ratios.__getitem__), min(known, key=ratios.__getitem__)
         if ratios[most] > SWALLOWED:
             aligned = "distribution alignment (--alignment) if the classes are equally frequent" if self._may_align() else ""
-            return (f"The class {name(most)} swallows others: it has {ratios[most]:.1f} times the share of the pseudo-labels "
-                    f"that it has of the labels. Try {_or(aligned, self._tau('larger'), 'other labeled pictures of it')}.")
+            return (f"The class {name(most)} swallows others: its share of the pseudo-labels is {ratios[most]:.1f} times its "
+                    f"share of the labels. Try {_or(aligned, self._tau('larger'), 'other labeled pictures of it')}.")
         if ratios[least] < STARVED:
             more = ", or distribution alignment (--alignment)" if self._may_align() else ""
             more += ", or the method flexmatch" if self.recipe.method == "fixmatch" else ""
-            return (f"The class {name(least)} gets hardly any pseudo-label. Try more or other labeled pictures of it{more}.")
+            return (f"The class {name(least)} gets hardly any pseudo-labels. Try more or other labeled pictures of it{more}.")
 
     def _plateau(self, recent):
         older = self.seen[-4 * EVALUATIONS:-3 * EVALUATIONS]
@@ -124,7 +124,7 @@ class Health:
             now, then = _median([m.mask_rate for m in recent]), _median([m.mask_rate for m in older])
             if NOTHING < now < PLATEAU and abs(now - then) < 0.02:
                 return (f"The share of unlabeled pictures that count has stopped at {now:.0%}. If some show none of the "
-                        f"classes, that is as it should be; else try {_or('more steps', self._tau('smaller'))}.")
+                        f"classes, that is as it should be; otherwise try {_or('more steps', self._tau('smaller'))}.")
 
     def _average(self, recent):
         if self._progress() >= 0.5 and all(m.test_accuracy < m.test_accuracy_raw - LAGS for m in recent):
@@ -158,7 +158,7 @@ def _or(*ways):
 
 
 def describe_labels(counts, names):
-    """What to know about a labeled set before a run: its classes, how even they are, and what is thin about it.
+    """What to know about a labeled set before a run: its classes, how even they are, and where it is thin.
 
     Args:
         counts: labeled images of each class.
@@ -171,11 +171,11 @@ def describe_labels(counts, names):
     told = [f"{name} {count}" for name, count in zip(names, counts)]
     listed = ", ".join(told if len(told) <= 12 else [*told[:6], "…", *told[-2:]])
     said = [f"labels: {most} of each class" if least == most else f"labels: {listed}"
-            + (f" (the largest class has {most / least:.1f} times the smallest)" if least else "")]
+            + (f" (the largest class has {most / least:.1f} times as many as the smallest)" if least else "")]
     if least == 0:
-        said.append(f"No labeled picture of {names[counts.index(0)]}: the net can never say it.")
+        said.append(f"No labeled picture of {names[counts.index(0)]}: the net can never predict it.")
     elif least == 1:
-        said.append(f"One labeled picture only of {names[counts.index(1)]}: if it is not typical, the class is lost.")
+        said.append(f"Only one labeled picture of {names[counts.index(1)]}: if it is not typical, the class is lost.")
     elif most > 10 * least:
         said.append(f"The classes are uneven: {names[counts.index(least)]} may be swallowed by "
                     f"{names[counts.index(most)]}; watch the test accuracy class by class with evaluate.")

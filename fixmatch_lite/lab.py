@@ -55,7 +55,7 @@ class Lab:
     Args:
         data: see `load_data`; None loads digits with 40 labels drawn by ``label_seed``, which is ``seed`` unless given.
         tau, mu: where the sliders start.
-        steps, eval_every: length of one training, and steps from one picture to the next. Stop acts at a picture.
+        steps, eval_every: length of one training, and steps from one picture to the next. Stop takes effect at a picture.
         seed: weights, order of the batches, augmentation, and the labeled set where ``data`` is None.
         changes: any other field of `Recipe`.
 

@@ -126,7 +126,7 @@ def check_labeled(indices, size, told="The labeled indices"):
     indices = indices.tolist() if hasattr(indices, "tolist") else list(indices)
     wrong = [i for i in indices if isinstance(i, bool) or not isinstance(i, numbers.Integral) or not 0 <= i < size]
     if not indices or wrong or len(set(indices)) < len(indices):
-        problem = "it is empty or names an image twice"
+        problem = "there are none, or an image is named twice"
         if wrong:
             problem = f"index {wrong[0]!r} is outside 0 … {size - 1}, or no whole number"
         raise FixMatchError(f"{told} do not fit this data set: {problem}; use what was saved for it.")

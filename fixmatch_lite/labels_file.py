@@ -64,19 +64,19 @@ def read_labels(csv_file, root):
         if split not in parts:
             raise FixMatchError(f"{where} says {cells[2]!r} where it must say train or test: correct it.")
         if Path(cells[0]).is_absolute() or ".." in Path(cells[0]).parts:  # one picture, one name
-            raise FixMatchError(f"{where} names {cells[0]}: give its path from {root} on, without '..'.")
+            raise FixMatchError(f"{where} names {cells[0]}: give its path relative to {root}, without '..'.")
         if not path.is_file():  # ü in one character or two: a Mac's disk and a spreadsheet write it differently
             forms = (Path(root) / unicodedata.normalize(form, cells[0]) for form in ("NFC", "NFD"))
             path = next((form for form in forms if form.is_file()), None)
         if path is None and "\\" in cells[0]:
-            raise FixMatchError(f"{where} names {cells[0]}, with backslashes: write its path with /, from {root} on.")
+            raise FixMatchError(f"{where} names {cells[0]}, with backslashes: write its path with /, relative to {root}.")
         if path is None:
             raise FixMatchError(f"{where} names {cells[0]}, which is not in {root}: correct the path, or take the line "
                                 "out.")
         known = next(((name, part[path]) for name, part in parts.items() if path in part), None)
         if known not in (None, (split, kind)):
             raise FixMatchError(f"{where} calls {cells[0]} {kind} ({split}) and a line before it {known[1]} ({known[0]}): "
-                                "leave one of them.")
+                                "keep only one of them.")
         parts[split][path] = kind
     if not parts["train"]:
         raise FixMatchError(f"{csv_file} names no picture to train with: add some lines.")

@@ -25,13 +25,13 @@ class Loss(NamedTuple):
 
 
 def check_loss(loss, unlabeled):
-    """Refuse what a method made of a step if it is no `Loss`, or not of as many unlabeled images (0: the method has no views)."""
+    """Refuse what a method returns for a step if it is no `Loss`, or not for so many unlabeled images (0: no views)."""
     if not isinstance(loss, Loss):
         raise FixMatchError(f"A method's loss must be a losses.Loss; this is of the type {type(loss).__name__}.")
     for name in ("total", "supervised", "unsupervised"):
         check_each(f"The {name} of a Loss", getattr(loss, name))
     if not loss.total.requires_grad:
-        raise FixMatchError("A loss without a gradient trains nothing: something must be left to learn, and training must not stand in "
+        raise FixMatchError("A loss without a gradient trains nothing: something must be left to learn, and training must not run in "
                             "torch.no_grad() or torch.inference_mode().")
     if loss.mask is not None:
         check_each("The mask of a Loss", loss.mask, unlabeled)

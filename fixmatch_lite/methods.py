@@ -55,7 +55,7 @@ class Consistency(nn.Module):
     def __init__(self, policy, lambda_u=1.0, forward="joint"):
         super().__init__()
         if forward not in FORWARDS:
-            raise FixMatchError(f"There is no way of the forward pass {forward!r}; use one of {', '.join(FORWARDS)}.")
+            raise FixMatchError(f"There is no forward pass {forward!r}; use one of {', '.join(FORWARDS)}.")
         self.policy, self.lambda_u, self.way = policy, lambda_u, forward
         self.steady = forward != "kept"
 

@@ -23,7 +23,7 @@ class Block(nn.Module):
     In the first block of the first group (``activate_shortcut``) the shortcut starts after the activation; in every
     other block it carries the raw input. Most PyTorch ports compute the first activation of groups 2 and 3 and
     throw it away, which leaves a batch norm without gradient; here the convolution sees it, as in the original.
-    ``dead`` builds such a port's block, to be compared with.
+    ``dead`` builds such a port's block, for comparison.
     """
 
     def __init__(self, in_channels, out_channels, stride, activate_shortcut, norm, dead=False):
@@ -86,7 +86,7 @@ class WideResNet(nn.Module):
     side, which shifts the sampling grid by one pixel and has no known effect).
 
     Raises:
-        FixMatchError: ``depth``, ``groups``, ``width`` or ``num_classes`` is no such number.
+        FixMatchError: ``depth``, ``groups``, ``width`` or ``num_classes`` is not possible.
     """
 
     def __init__(self, depth=28, width=2, num_classes=10, in_channels=3, *, groups=3, bn_momentum=0.001,
@@ -165,7 +165,7 @@ def make_net(recipe, num_classes, channels, generator=None):
     """The net that ``recipe.net`` names, in float32; with a ``generator`` torch's global one stays where it is.
 
     Raises:
-        FixMatchError: it does not take images of so many channels.
+        FixMatchError: it does not take images with that many channels.
     """
     if recipe.net == "resnet50" and channels != 3:
         raise FixMatchError(f"ResNet-50 takes images of 3 channels, not {channels}; use the net wide_resnet.")
@@ -184,8 +184,8 @@ def features_of(recipe):
 
 
 def draw_head(head, seed):
-    """Draw the linear layers of what a method puts behind the net's features. Their stream is far from those of
-    `make_generators`: the net's own weights do not depend on the method."""
+    """Draw the weights of the linear layers that a method puts behind the net's features. Their random stream is far from those
+    of `make_generators`: the net's own weights do not depend on the method."""
     generator = torch.Generator().manual_seed(2**40 + seed)
     for layer in head.modules():
         if isinstance(layer, nn.Linear):
@@ -200,7 +200,7 @@ class MovingAverage(AveragedModel):
     the weights after the first step). Move the net before, not after. Source: FixMatch's released code, decay 0.999.
 
     Raises:
-        FixMatchError: weights in 16 bits, in which so small steps are lost.
+        FixMatchError: weights in 16 bits, in which such small steps are lost.
     """
 
     def __init__(self, model, decay):
@@ -226,15 +226,15 @@ class MovingAverage(AveragedModel):
 
 
 def frozen(model):
-    """The modules that stay in evaluation mode while a net trains: in it, with parameters of which none learns. What is in them, too."""
+    """The modules that stay in evaluation mode while a net trains: those in it whose parameters all stand still, and all inside them."""
     still = [m for m in model.modules() if not m.training and (own := [*m.parameters()]) and not any(p.requires_grad for p in own)]
     return {inner for module in still for inner in module.modules() if not inner.training}
 
 
 @contextlib.contextmanager
 def batch_statistics(model, on=True):
-    """In this context batch norm takes the statistics of the batch at hand and leaves its running ones alone, but for what is
-    `frozen`; with ``on=False`` the model is in evaluation mode instead. Afterward all is as before."""
+    """In this context batch norm takes the statistics of the batch at hand and leaves its running ones alone, except in what
+    is `frozen`; with ``on=False`` the model is in evaluation mode instead. Afterward all is as before."""
     modes = [(module, module.training) for module in model.modules()]
     still = (model.frozen if isinstance(model, MovingAverage) else frozen(model)) if on else ()
     norms = [module for module in model.modules() if getattr(module, "track_running_stats", False) and module not in still]

@@ -24,7 +24,7 @@ def check_operations(names, possible=OPERATIONS + MORE):
     if isinstance(names, str):
         raise FixMatchError(f"Operations are given in a tuple: ({names!r},) in place of {names!r}.")
     if not len(names):
-        raise FixMatchError(f"Without an operation nothing can be drawn: name some of {', '.join(possible)}.")
+        raise FixMatchError(f"Without an operation nothing can be drawn: name at least one of {', '.join(possible)}.")
     for name in names:
         if name not in possible:
             raise FixMatchError(f"There is no operation {name!r} here; use one of {', '.join(possible)}.")

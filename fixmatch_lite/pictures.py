@@ -88,7 +88,7 @@ def read_all(paths, image_size, spare=range(0)) -> tuple[torch.Tensor, int]:
         for to, i in enumerate(good):  # in place: there may be no room for a second copy
             pixels[to] = pixels[i]
         pixels, one, more = pixels[:len(good)], unread[0], len(unread) > 1
-        log.warning("%s picture%s without a label cannot be read and %s left out, %s for one (%s)", f"{len(unread):,}",
+        log.warning("%s picture%s without a label cannot be read and %s left out, for example %s (%s)", f"{len(unread):,}",
                     "s" * more, "are" if more else "is", paths[one], _reason(paths[one], is_gray[one]))
     channels = 1 if all(is_gray[i] for i in good) else 3
     kind = "gray" if channels == 1 else "color"

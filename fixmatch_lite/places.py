@@ -61,7 +61,7 @@ def check_same(run, images, targets, names):
 def check_file(path, force):
     """Refuse to write over a file, unless told to."""
     if path.exists() and not force:
-        raise FixMatchError(f"{path} is there already: choose another file, or add --force.")
+        raise FixMatchError(f"{path} already exists: choose another file, or add --force.")
     if not path.absolute().parent.is_dir():
         raise FixMatchError(f"There is no folder {path.parent}: make it first, or choose another file.")
 

@@ -83,8 +83,8 @@ def show_images(images, titles=None, columns=10, colors=None, size=0.62):
     check_images(images)
     for name, given in (("images", images), ("titles", titles), ("colors", colors)):
         if given is not None and (not len(given) or len(given) != len(images)):
-            raise FixMatchError(f"There are {len(images)} images and {len(given)} {name}; give at least one image, and one of "
-                                "these for each.")
+            raise FixMatchError(f"There are {len(images)} images and {len(given)} {name}; give at least one image, and one "
+                                "entry for each.")
     rows = -(-len(images) // columns)
     extra = 0.22 if titles is not None else 0.04
     figure, axes = plt.subplots(rows, columns, figsize=(columns * size, rows * (size + extra)), squeeze=False)

@@ -1,9 +1,9 @@
 """Which pseudo-labels count, how much, and toward what.
 
 A policy is called once a step with the weak view's predictions and answers with a weight and a target for each
-unlabeled image. FixMatch needs nothing else; its successors keep statistics, for which the seam has ``ids``
+unlabeled image. FixMatch needs nothing else; its successors keep statistics, for which the call has ``ids``
 (positions in the unlabeled set), ``q_labeled`` and ``y`` (probabilities of the labeled batch ``(B, classes)``, None with
-``forward="kept"``, and its classes). What a policy remembers are buffers of a module, so a checkpoint keeps it.
+``forward="kept"``, and its classes). A policy keeps what it remembers in buffers, so a checkpoint holds it.
 Taught in: chapter 9.
 """
 

@@ -60,7 +60,7 @@ def label_pictures(run, root, *, device=None):
     """The classes that a run's moving average gives to the pictures in a folder, read a few at a time.
 
     Args:
-        run: a `Run`; of one that is not finished the last checkpoint counts.
+        run: a `Run`; for one that is not finished the last checkpoint counts.
         root: a folder; pictures at any depth.
         device: see `choose_device`.
 
@@ -101,7 +101,7 @@ def _judged(run, root, device):
 
 def label_folder(run, root, csv_file, *, probabilities=False, device=None):
     """Write what `label_pictures` says to a CSV file, whole or not at all, in the format of
-    `labels_file.read_labels`. Before it is trained on, somebody corrects it and takes the test pictures out.
+    `labels_file.read_labels`. Before anyone trains on it, somebody should correct it and take the test pictures out.
 
     Args:
         run, root, device: as in `label_pictures`.
@@ -134,9 +134,9 @@ def measure_again(run, *, root=None, image_size=None, labels_from=None, device=N
     """How many of its own test images a run's moving average gets right, in the precision that it was trained in.
 
     Args:
-        run: a `Run`; of one that is not finished the last checkpoint counts.
-        root, image_size, labels_from: as in `load_data`; None takes what the command line trained the run with, and of your own
-            pictures the size that they were brought to.
+        run: a `Run`; for one that is not finished the last checkpoint counts.
+        root, image_size, labels_from: as in `load_data`; None takes what the command line trained the run with, and for your own
+            pictures the size to which they were brought.
         device: see `choose_device`.
 
     Returns:
@@ -144,7 +144,7 @@ def measure_again(run, *, root=None, image_size=None, labels_from=None, device=N
 
     Raises:
         FixMatchError: the run has no weights, the data are not there, or have other classes or images of another size. Where
-            their test pictures are others, the logger ``fixmatch_lite`` says so.
+            the test pictures are others than the run's, the logger ``fixmatch_lite`` says so.
     """
     name, device, found = run.recipe.dataset, choose_device(device), source_of(run)
     if name not in DATASETS:
@@ -188,11 +188,11 @@ def measure_folder(run, root, *, device=None):
     for path in images_under(root, []):
         kind, *rest = map(one_form, path.relative_to(root).parts)
         if not rest:
-            raise FixMatchError(f"{path} lies in no class folder: give a folder with a subfolder for each class.")
+            raise FixMatchError(f"{path} is in no class folder: give a folder with a subfolder for each class.")
         if kind not in names:
             near = difflib.get_close_matches(kind, names, n=1)
-            raise FixMatchError(f"{root / kind} is no class of the run {run.name}"
-                                + (f"; is {near[0]} meant?" if near else f": its classes are {', '.join(names[:10])}"
+            raise FixMatchError(f"{root / kind} is not a class of the run {run.name}"
+                                + (f"; did you mean {near[0]}?" if near else f": its classes are {', '.join(names[:10])}"
                                    + (" and so on." if len(names) > 10 else ".")))
     counts, unread = {name: [0, 0] for name in names}, []
     for path, said, _, *reason in label_pictures(run, root, device=device):

@@ -51,4 +51,4 @@ def describe(metrics):
     right = metrics.pseudo_label_accuracy
     kept = "" if metrics.mask_rate is None else f"  kept {metrics.mask_rate:.0%}"
     return (f"test accuracy {metrics.test_accuracy:.2%}{kept}"
-            + (f" of which right {right:.1%}" if right is not None else ""))
+            + (f", of which {right:.1%} right" if right is not None else ""))

@@ -226,7 +226,7 @@ def recipe(dataset, **changes):
             mu, tau, lambda_u and lr where its paper has others; `Recipe.changed` changes what is named and nothing else.
 
     Raises:
-        FixMatchError: unknown data set or field, or a value that cannot be.
+        FixMatchError: unknown data set or field, or a value that is not possible.
     """
     if dataset not in _CHANGES:
         raise FixMatchError(f"There is no recipe for {dataset!r}; use one of {', '.join(_CHANGES)}.")
@@ -241,8 +241,8 @@ def recipe(dataset, **changes):
 def learning_rate(recipe, step):
     """The rate of an update; ``step`` counts from 0.
 
-    "cosine": lr * cos(7 pi step / (16 steps)), from ``lr`` down to 0.195 of it. "steps": a tenth of it from each share
-    of the steps in ``decays`` on. Before, it rises linearly over the share ``warmup``.
+    "cosine": lr * cos(7 pi step / (16 steps)), from ``lr`` down to 0.195 of it. "steps": at each share of the
+    steps in ``decays`` it falls to a tenth. In both, it first rises linearly over the share ``warmup``.
     """
     progress = step / recipe.steps
     if progress < recipe.warmup:

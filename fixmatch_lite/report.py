@@ -24,7 +24,7 @@ def report() -> None:
     print(f"fixmatch_lite {__version__}, torch {torch.__version__}, Python {platform.python_version()}")
     print(f"device: {name}; arithmetic the fastest recipes use here: {dtype}")
     if is_fast():
-        print("FIXMATCH_LITE_FAST is set: trainings are cut short, their numbers mean nothing.")
+        print("FIXMATCH_LITE_FAST is set: training runs are cut short, and their numbers mean nothing.")
         return
     slower = seconds_a_pass(device) / PASS
     minutes = [f"{k}: {slower * seconds / 60:.1f}" for k, seconds in enumerate(SECONDS, start=1)]

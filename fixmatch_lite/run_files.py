@@ -56,8 +56,8 @@ class Run:
 
     @property
     def own(self):
-        """The parts of your own that it was trained with, in words, by "net", "method" and "strong", and by "start" whose
-        features it began with."""
+        """The parts of your own that it was trained with, in words, by "net", "method" and "strong"; under "start" the run
+        whose features it began with."""
         return self.provenance.get("own", {})
 
     @property
@@ -131,7 +131,7 @@ def load(path, net=None):
         net: the net of your own that it was trained with, for `Run.model`, which reads the weights into a copy of it.
 
     Raises:
-        FixMatchError: there is no run, or its files cannot be read, or ``net`` is none.
+        FixMatchError: there is no run, or its files cannot be read, or ``net`` is not a net.
     """
     check_parts(net, None, None)
     if not isinstance(path, (str, os.PathLike)):

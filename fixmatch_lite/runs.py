@@ -39,9 +39,9 @@ def record(folder, recipe, data, *, device=None, resume=False, progress=None, co
     """Train as `fit` does and keep the run in ``folder``; yields the same `Metrics`.
 
     Args:
-        folder: made if it is not there. One that already holds a run is refused unless ``resume`` is given, and one with files in it
-            that are named like a run's and are none.
-        recipe, data, device, progress, compile: as in `fit`. What ``flip`` was given to `load_data` stands in the run's recipe.
+        folder: made if it is not there. A folder that already holds a run is refused unless ``resume`` is given; so is one with
+            files that are named like a run's but belong to none.
+        recipe, data, device, progress, compile: as in `fit`. The run's recipe records the ``flip`` that `load_data` was given.
         resume: go on where the folder's checkpoint stands.
         net, method, strong: of your own, as in `fit`. The run keeps the names of their classes, and the plain values (numbers,
             words) that a method, its policy and a strong view were made with; `load` takes a net of your own again, and a
@@ -82,7 +82,7 @@ def _begin(folder, training, asked, resume, held):
     held.enter_context(only_one(folder))
     # once more, now that nobody else writes
     if _may_resume(folder, asked, training.recipe, training.data, training.began_with) != resume:
-        raise FixMatchError(f"Another process has just trained in {folder}: give the command again.")
+        raise FixMatchError(f"Another process has just trained in {folder}: run the command again.")
     remove_left_overs(folder)
     if resume:
         _trim(folder, training)
@@ -136,7 +136,7 @@ def _until(step, folder, name):
     try:
         return [line for line in lines(folder, name) if json.loads(line)["step"] <= step]
     except (ValueError, TypeError, KeyError) as error:
-        raise FixMatchError(f"{folder / name} has a line that is none of a run's ({error}): take it out, and resume again.") from None
+        raise FixMatchError(f"{folder / name} has a line that is not a run's ({error}): take it out, and resume again.") from None
 
 
 def _as_line(values):
@@ -176,8 +176,8 @@ def summarize(run, last=20):
     """What a run came to: the median of its last evaluations of the moving average, never the best.
 
     Returns:
-        A dictionary: ``name``, ``step``, ``done``, ``test_accuracy`` (median of the last ``last`` evaluations; there were
-        ``evaluations``), the very last as ``final``, and the last ``mask_rate``, ``pseudo_label_accuracy``, ``seconds``.
+        A dictionary: ``name``, ``step``, ``done``, ``test_accuracy`` (median of the last ``last`` evaluations), ``evaluations``
+        (how many those were), ``final`` (the very last), and the last ``mask_rate``, ``pseudo_label_accuracy``, ``seconds``.
     """
     run = run if isinstance(run, Run) else load(run)
     check_number("last", last, 1, math.inf, ", of evaluations", whole=True)
@@ -191,9 +191,9 @@ def summarize(run, last=20):
 
 
 def compare(runs):
-    """Several runs side by side: a list with, for each, what its recipe has different and its `summarize`; where two recipes
-    name the same draw and the labels are others (they came from a file), the hash of its labeled set; and where some have
-    parts of their own or a start, those in words."""
+    """Several runs side by side: a list with, for each, the fields in which the recipes differ and its `summarize`; where two
+    recipes name the same draw but the labels differ (they came from a file), the hash of its labeled set, too; and where some
+    runs have parts of their own or a start, those in words."""
     runs = [run if isinstance(run, Run) else load(run) for run in runs]
     recipes = [{**run.recipe.as_dict(), "method": run.method} for run in runs]
     different = [k for k in Recipe.__dataclass_fields__ if len({repr(recipe[k]) for recipe in recipes}) > 1]

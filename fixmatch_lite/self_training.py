@@ -23,9 +23,9 @@ class Round:
         train_size: how many examples it was trained on, labels and pseudo-labels together.
         confidence: float64 ``(N_u,)``, its largest class probability for each of ``u``, between 0 and 1.
         prediction: ``(N_u,)``, the class it gives that probability to.
-        mask: bool ``(N_u,)``, who carries a pseudo-label when the round is over.
+        mask: bool ``(N_u,)``, which examples carry a pseudo-label when the round is over.
         pseudo_label: ``(N_u,)``, the pseudo-labels carried; only entries with ``mask`` true mean anything.
-        added: int64 indices into ``u`` of those who got their pseudo-label in this round.
+        added: int64 indices into ``u`` of the examples that got their pseudo-label in this round.
         pseudo_label_accuracy: fraction of carried pseudo-labels that are right; None where nothing is kept or
             the truth was not given.
     """
@@ -48,7 +48,7 @@ class Round:
 
 @dataclass(frozen=True, eq=False)
 class SelfTraining:
-    """What `self_train` gives back: every round, in order.
+    """What `self_train` returns: every round, in order.
 
     Attributes:
         rounds: tuple of `Round`; the first is the classifier on the labels alone, the last the final one.
@@ -63,7 +63,7 @@ class SelfTraining:
 
     @property
     def mask(self) -> np.ndarray:
-        """bool ``(N_u,)``: who carries a pseudo-label at the end."""
+        """bool ``(N_u,)``: which examples carry a pseudo-label at the end."""
         return self.rounds[-1].mask
 
     @property
@@ -103,17 +103,17 @@ class SelfTraining:
 def self_train(classifier, x, y, u, *, tau=0.95, max_rounds=10, revise=False, u_true=None) -> SelfTraining:
     """Train on the labels, keep the confident predictions on ``u`` as labels, train again, and so on.
 
-    Who is kept: those whose largest probability is at least ``tau``, FixMatch's rule (Sohn et al. 2020, equation 4).
+    An example is kept if its largest probability is at least ``tau``, FixMatch's rule (Sohn et al. 2020, equation 4).
 
     With ``revise=False`` a pseudo-label, once given, stays, and the result is that of scikit-learn's
     ``SelfTrainingClassifier(classifier, threshold=tau, max_iter=max_rounds)`` (which asks for > instead of >=,
-    so that they part only where a confidence equals tau exactly). With ``revise=True`` every round decides anew
-    who is kept and as what, as Yarowsky (1995) and FixMatch do, so that a mistake can be taken back.
+    so that they differ only where a confidence equals tau exactly). With ``revise=True`` every round decides anew
+    which examples are kept and as what, as Yarowsky (1995) and FixMatch do, so that a mistake can be taken back.
 
     Args:
         classifier: any scikit-learn classifier with ``predict_proba``; it is cloned, never changed.
         x: ``(N_x, features)`` labeled examples. Rows of any kind the classifier takes, as an array.
-        y: ``(N_x,)`` their classes, two at least; ints or strings.
+        y: ``(N_x,)`` their classes, at least two; ints or strings.
         u: ``(N_u, features)`` unlabeled examples.
         tau: confidence threshold, above 0 and at most 1.
         max_rounds: how often pseudo-labels may be given, at least 1; the classifier is trained once more than that. At the
@@ -168,7 +168,7 @@ def _check(classifier, x, y, u, tau, max_rounds, u_true):
     if max_rounds < 1:
         raise FixMatchError(f"max_rounds is {max_rounds}: choose 1 or more")
     if len(x) != len(y):
-        raise FixMatchError(f"there are {len(x)} labeled examples but {len(y)} labels: give one label an example")
+        raise FixMatchError(f"there are {len(x)} labeled examples but {len(y)} labels: give one label for each example")
     if len(np.unique(y)) < 2:
         raise FixMatchError("all labels are of one class, and a classifier needs two: label an example of another")
     if x.shape[1:] != u.shape[1:]:
@@ -177,5 +177,5 @@ def _check(classifier, x, y, u, tau, max_rounds, u_true):
     if len(u) == 0:
         raise FixMatchError("u is empty: give at least one unlabeled example, or fit the classifier directly")
     if u_true is not None and len(u_true) != len(u):
-        raise FixMatchError(f"there are {len(u)} unlabeled examples but {len(u_true)} true labels: give one each, "
+        raise FixMatchError(f"there are {len(u)} unlabeled examples but {len(u_true)} true labels: give one for each, "
                             "or leave u_true out")

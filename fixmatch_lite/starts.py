@@ -62,6 +62,6 @@ def start_of(run):
 
 def _read(run):
     if (run.path / CHECKPOINT).exists() and not (run.path / WEIGHTS).exists():
-        raise FixMatchError(f"The run {run.name}, the start, is not finished: what it has learned would not stay what it is. Go on with it first.")
+        raise FixMatchError(f"The run {run.name}, the start, is not finished: what it has learned would still change. Finish it first.")
     features = {k: v for k, v in run.model().state_dict().items() if not k.startswith(LAST)}
     return Start(run.path.resolve().name, features)

@@ -170,7 +170,7 @@ class StreamedBatches(Batches):
 
 def load_imagenet(root, image_size=None):
     """``(train_pictures, train_targets, val_pictures, val_targets, class_names)`` of ImageNet as it is usually unpacked:
-    ``root/train/<class>/…`` and ``root/val/<class>/…``. Its owners give it out on registration; nothing is fetched.
+    ``root/train/<class>/…`` and ``root/val/<class>/…``. It is available after registration; nothing is fetched.
     ``image_size``: pixels of a side; None takes 224.
 
     Raises:
@@ -181,7 +181,7 @@ def load_imagenet(root, image_size=None):
         raise FixMatchError(f"Pictures of ImageNet are cut to squares: give one number of pixels in place of {image_size}.")
     root = Path("data" if root is None else root)
     if not root.is_dir():
-        raise FixMatchError(f"There is no folder {root}: ImageNet is given out on registration at image-net.org; unpack "
+        raise FixMatchError(f"There is no folder {root}: ImageNet is available after registration at image-net.org; unpack "
                             "it into train/<class>/ and val/<class>/, and give their folder with --root.")
     (train, targets, names), (val, val_targets, val_names) = (class_folders(root, part, []) for part in ("train", "val"))
     if names != val_names:

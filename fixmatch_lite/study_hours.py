@@ -92,7 +92,7 @@ def split(seed=1, pass_mark=None, stratify=False, test_size=0.3, unlabeled_size=
         target = (target >= pass_mark).astype(np.int64)
         if len(np.unique(target)) < 2:
             raise FixMatchError(f"with a pass mark of {pass_mark} all students are in one class: "
-                                f"choose one above {lowest} and not above {highest}")
+                                f"choose one above {lowest} and at most {highest}")
     elif stratify:
         raise FixMatchError("stratify needs classes, and marks are not classes: give a pass_mark too")
 
@@ -103,7 +103,7 @@ def split(seed=1, pass_mark=None, stratify=False, test_size=0.3, unlabeled_size=
         labeled, unlabeled = train_test_split(rest, test_size=unlabeled_size, random_state=seed,
                                               stratify=classes(rest))
     except ValueError as error:
-        raise FixMatchError(f"25 students cannot be split so (test_size={test_size}, unlabeled_size="
+        raise FixMatchError(f"25 students cannot be split this way (test_size={test_size}, unlabeled_size="
                             f"{unlabeled_size}): {error}; choose fractions nearer to 0.3 and 0.7") from None
     return StudentSplit(x=hours[labeled], y=target[labeled], u=hours[unlabeled], u_true=target[unlabeled],
                         x_test=hours[test], y_test=target[test],

@@ -63,7 +63,7 @@ def print_accuracies(rows, then=None):
 def print_unread(unread):
     """How many pictures were left out, from ``(path, reason)`` pairs, if any."""
     if unread:
-        print(f"Left out, since they cannot be read: {len(unread)}, {unread[0][0]} for one ({unread[0][1]}).",
+        print(f"Left out, since they cannot be read: {len(unread)}, for example {unread[0][0]} ({unread[0][1]}).",
               file=sys.stderr)
 
 
@@ -99,7 +99,7 @@ def sentence(error):
         told = error.format_message()
         return f"Error: {told}{'' if told.endswith(('.', '?')) else '.'} See {where} --help.", 2
     if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError) or "can't allocate memory" in str(error):
-        return "Error: The memory is used up: choose a smaller --batch-size, --mu or --image-size.", 1
+        return "Error: Out of memory: choose a smaller --batch-size, --mu or --image-size.", 1
     if isinstance(error, OSError) and error.filename is not None:
         return f"Error: Cannot use {error.filename} ({error.strerror}): check the path and its permissions.", 1
     return None

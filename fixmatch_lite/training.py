@@ -47,7 +47,7 @@ class Training:
         self.recipe, self.device = recipe, choose_device(device)
         self.own = {name: part for name, part in dict(net=net, method=method, strong=strong).items() if part is not None}
         if start is not None and net is not None:
-            raise FixMatchError("A start is for the net that the recipe names; give one of your own with its weights, and leave start out.")
+            raise FixMatchError("A start is for the net that the recipe names; give your own net with its weights, and leave start out.")
         start = start_of(start)
         self.began_with, self.asked_progress = described(self.own, start), False
         self.dtype = autocast_dtype(self.device, recipe.precision)
@@ -69,7 +69,7 @@ class Training:
         self.ema_model = MovingAverage(self.model, recipe.ema_decay)
         self.method = distributed.same((make_method(recipe, data) if method is None else method).to(self.device))
         if net is not None and method is None and getattr(self.method, "asks_features", False):
-            raise FixMatchError(f"{recipe.method} asks a net for its features, too, which one of your own does not give; leave "
+            raise FixMatchError(f"{recipe.method} asks a net for its features, too, which a net of your own does not give; leave "
                                 "net out, or take another method.")
         decayed, plain = decayed_and_not(self.model, self.method)
         net = {*map(id, self.model.parameters())}  # which a method may hold
@@ -83,7 +83,7 @@ class Training:
                 self.optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
         self.step, self.seconds, self.last_metrics = 0, 0.0, None
         if resume and checkpoint is None:
-            raise FixMatchError("To resume takes a checkpoint to go on from: give checkpoint=, the file of the run that stopped.")
+            raise FixMatchError("Resuming needs a checkpoint: give checkpoint=, the file of the run that stopped.")
         if resume:
             load_checkpoint(self, checkpoint)
         elif checkpoint is not None and distributed.rank() == 0:
@@ -217,8 +217,8 @@ def fit(recipe, data, *, device=None, checkpoint=None, resume=False, progress=No
         strong=None, start=None):
     """Train by ``recipe`` on ``data``: an iterator that yields `Metrics` at every evaluation.
 
-    Nothing is trained until the first value is asked for, and breaking off the loop stops the training. What an error or Ctrl-C
-    has broken inside of a step goes on from a checkpoint: to iterate on would leave out that step's batch.
+    Nothing is trained until the first value is asked for, and breaking off the loop stops the training. After an
+    error or Ctrl-C inside a step, go on from a checkpoint: iterating on would leave out that step's batch.
 
     Args:
         recipe: see `recipe`.
@@ -227,7 +227,7 @@ def fit(recipe, data, *, device=None, checkpoint=None, resume=False, progress=No
         checkpoint: a file, rewritten whole at every evaluation; None writes nothing.
         resume: go on from ``checkpoint``. On the CPU the weights at the end are bit for bit those of a run that was
             never interrupted. With parts of your own it also sets torch's global generator to where it stood, since dropout draws
-            from it; else no training reads or changes that.
+            from it; otherwise training neither reads nor changes that.
         progress: "auto" (a bar in a terminal or notebook, lines in a log), "bar", "lines" or None.
         compile: whether `torch.compile` makes the net faster first, and on CUDA the whole step becomes one graph; None
             decides both by device and number of steps, see `devices.compiled` and `captured.may_capture`, and does neither
@@ -235,10 +235,10 @@ def fit(recipe, data, *, device=None, checkpoint=None, resume=False, progress=No
             ``generator`` on the device, and change what they remember in place.
         net: your own in place of the recipe's: a module from float32 ``(N, C, H, W)``, scaled to [-1, 1], in channels-last
             memory (``flatten`` and not ``view`` them), to logits ``(N, classes)``. All of it trains, in whatever mode it comes,
-            but for what is frozen: a module in evaluation mode in which no parameter has ``requires_grad``.
+            except what is frozen: a module in evaluation mode in which no parameter has ``requires_grad``.
         method: your own, see `methods`, for instance ``Consistency(policy)``. strong: your own, see `batches.Strong`. A
-            checkpoint holds the state of all three; to resume, give them again, made as they were. What the recipe says of
-            them is not asked, its seed included: ``torch.manual_seed`` decides a net's first weights. None is copied: the
+            checkpoint holds the state of all three; to resume, give them again, made as they were. What the recipe says about
+            them is ignored, its seed included: ``torch.manual_seed`` decides a net's first weights. No part is copied: the
             same object in a second run would go on from where the first left it.
         start: a run whose features the recipe's net begins with, its last layer drawn anew: a folder, the name of a run that
             comes with the module, or a `runs.Run`. For instance one of "simclr" on the same pictures. To resume, give it again.

@@ -102,7 +102,7 @@ def test_how_pictures_are_mirrored_is_not_lost_from_the_record(tmp_path, digits)
 
 @pytest.mark.parametrize("forward", ["jiont", None, "KEPT"])
 def test_there_are_three_ways_of_the_forward_pass(forward):
-    with pytest.raises(fm.FixMatchError, match=f"no way of the forward pass {forward!r}; use one of joint, separate, kept"):
+    with pytest.raises(fm.FixMatchError, match=f"no forward pass {forward!r}; use one of joint, separate, kept"):
         Consistency(FixMatch(), forward=forward)
 
 

@@ -89,7 +89,7 @@ def test_a_file_of_another_data_set_or_another_set_of_labels_is_refused(tmp_path
     (lambda d: {"x": d.x.expand(-1, 4, -1, -1)}, r"Images of x .*this is uint8 \(40, 4, 8, 8\).*drops a fourth"),
     (lambda d: {"labeled_indices": (1, 2)}, "labeled_indices must be 40 whole numbers, .* are 2 and"),
     (lambda d: {"labeled_indices": ("a",) * 40}, "labeled_indices must be 40 whole numbers"), (lambda d: {"flip": "no"}, "flip = 'no' is not"),
-    (lambda d: {"u": d.u[..., :6]}, "all must have one shape"), (lambda d: {"y": d.y + 1}, "y holds classes from 1 to 10"),
+    (lambda d: {"u": d.u[..., :6]}, "all must have the same shape"), (lambda d: {"y": d.y + 1}, "y holds classes from 1 to 10"),
 ])
 def test_data_whose_parts_do_not_fit_are_refused(changes, says):
     data = fm.load_data("digits")
@@ -128,9 +128,9 @@ def test_data_tell_how_their_labels_were_drawn():
 
 
 @pytest.mark.parametrize("content, message", [
-    ("[1, 2", "cannot be read"), ("{}", "cannot be read"), ("[]", "empty or names an image twice"), ("5", "cannot be read"),
+    ("[1, 2", "cannot be read"), ("{}", "cannot be read"), ("[]", "none, or an image is named twice"), ("5", "cannot be read"),
     ("[1.7]", "no whole number"), ('["3"]', "no whole number"), ("[[1]]", "no whole number"),
-    ("[1, 1]", "names an image twice"), ("[1, 1297]", "index 1297 is outside 0 … 1296"), ("[-1]", "outside"),
+    ("[1, 1]", "image is named twice"), ("[1, 1297]", "index 1297 is outside 0 … 1296"), ("[-1]", "outside"),
 ])
 def test_files_of_indices_that_cannot_be(tmp_path, content, message):
     (tmp_path / "labeled.json").write_text(content)

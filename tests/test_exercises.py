@@ -131,13 +131,13 @@ TEMPTING = {
     "views": [(512, "twice"), (1024, "one view only")],
     "by_hand": [(1.0397, "over the kept"), (2.0794, "the sum"), (0.1733, ">=")],
     "cutout_share": [(1 / 16, "border"), (15 / 64, "share of the rows"), (5.49, "between 0 and 1")],
-    "divisor": [(1 / 8, "the other way round"), (1.12, "late step"), (28, "as large is the first")],
+    "divisor": [(1 / 8, "the other way around"), (1.12, "late step"), (28, "as large is the first")],
     "soft": [(soft_leaking, "flows through q"), (soft_over_kept, "over the kept"), (hard, "hard label"),
              (lambda *views: soft(*views).item(), "as a tensor"), (soft_by_log, "log_softmax"), (lambda w, s, tau: soft(w, s, tau + 1e-6), "exactly tau")],
     "gradient": [(lambda *v: -slope(*v), "sign"), (lambda *v: slope(*v) * len(v[0]), "mean is missing"),
                  (lambda w, s, tau: slope(w, s, 0.0), "not kept"),
                  (lambda w, s, tau: slope(w, s, tau) * len(w) / parts(w, s, tau)[2].sum(), "divides by all"),
-                 (lambda *v: slope(*v).sum(1), "one number a logit"), (lambda w, s, tau: slope(w, s, tau + 1e-6), "exactly tau")],
+                 (lambda *v: slope(*v).sum(1), "number per logit"), (lambda w, s, tau: slope(w, s, tau + 1e-6), "exactly tau")],
 }
 
 
@@ -204,9 +204,9 @@ STUDY_HOURS = {
     "hours_for_17": ([2.113], [(191.65, "solve for x"), (0.785, "Mind the sign"), (5, "intercept_")]),
     "refit": ([refit, lambda *a: (refit(*a)[0], refit(*a)[1][0])],
               [(3, "without parentheses"), (lambda: 0, "not of the kind"), (lambda *a: (1.0, 2.0, 3.0), "two numbers"), (lambda *a: refit(*a)[::-1], "wrong order"), (lambda *a: refit(*a, lifted=False), "bonus added"),
-               (lambda *a: (1.0,), "two numbers"), (lambda *a: (1.0, 2.0), "another one")]),
+               (lambda *a: (1.0,), "two numbers"), (lambda *a: (1.0, 2.0), "a different one")]),
     "whom_to_ask": ([[1.5, 2.5, 2.5, 8.9, 9.2]], [([1.5, 2.5], "Five hours"), ([1.5] * 5, "more often"), ([1.5, 2.5, 2.7, 8.9, 9.2], "is possible"), ([1.1, 2.5, 2.5, 8.9, 9.2], "more often"), ([4.5, 5.1, 5.5, 5.9, 6.9], "ruler")]),
-    "enough_labels": ([9], [(7, "is still above"), (8, "is still above"), (99, "from 3 to 17"), (10, "fewer labels already"), (2, "from 3 to 17"), (9.5, "whole number")]),
+    "enough_labels": ([9], [(7, "is still above"), (8, "is still above"), (99, "from 3 to 17"), (10, "so with fewer labels"), (2, "from 3 to 17"), (9.5, "whole number")]),
 }
 
 
@@ -291,7 +291,7 @@ TARGETS = {
                                (sharper_without_logarithms, "not finite")]),
     "entropy_peak": ([0.824], [(0.176, "downward"), (0.6, "elsewhere it is larger"), (2, "above one half")]),
     "largest": ([2 / 3, 0.667], [(0.5, "two classes"), (0.05, "with the threshold"), (1 / 3, "answer of the model"), (-2 / 3, "the size alone"),
-                                 (0.2, "unsurest picture")]),
+                                 (0.2, "most unsure answer")]),
     "softer": ([82.1], [(0.821, "In percent"), (75, "take the mean")]),
 }
 
@@ -317,7 +317,7 @@ AUGMENTATION = {
     "views": ([162], [(81, "mirrored, too"), (128, "nine shifts"), (3, "multiply")]),
     "mirror": ([0], [(3, "another digit"), (12, "0 to 9")]),
     "cutout": ([cover], [(lambda *a: cover(*a, clip=False), "not right"), (spoil, "input has changed"), (lambda i, *a: i.float(), "uint8")]),
-    "unchanged": ([0.287, 0.29], [(0.25, "Identity"), (0.5357, "one layer"), (28.7, "As a share")]),
+    "unchanged": ([0.287, 0.29], [(0.25, "Identity"), (0.5357, "one operation"), (28.7, "As a share")]),
     "least": ([("TranslateY", "Solarize")], [("Rotate", "pair"), (("Turn", "Solarize"), "none of the fourteen"), (("Rotate", "Solarize"), "leaves less")]),
     "forget": ([29], [(28, "One more"), (5, "count")]),
 }
@@ -347,7 +347,7 @@ TWO_KNOBS = {
     "summary": ([lambda a: np.median(a[-20:])], [(max, "best evaluation"), (lambda a: np.mean(a[-20:]), "the mean"), (np.median, "last 20 only"),
                                                  (lambda a: np.median(a[-20:]) if len(a) > 7 else 0, "of 7 numbers")]),
     "wrong_a_step": ([142], [(142 / 224, "a share"), (224 - 142, "right ones"), (5, "metrics[0]")]),
-    "wait": ([140], [(40, "tau = 0.5"), (0.514, "At which step"), (200, "Earlier already"), (100, "fewer than half")]),
+    "wait": ([140], [(40, "tau = 0.5"), (0.514, "At which step"), (200, "even earlier"), (100, "fewer than half")]),
     "certain": ([17, 19], [(16, "still tells"), (25, "a smaller lead")]),
     "flattery": ([1.11], [(0.0111, "In points"), (-1.11, "never below"), (5, "Average over all")]),
 }
@@ -366,7 +366,7 @@ RESULTS = {
                            (lambda q, m, d: shares(q * (m > 0), m, d), "lifted most"),
                            (lambda q, m, d: shares(q * d / (1e-6 + d), m, d), "p_data too")]),
     "flattery": ([], [(50, "median of the last 20")]),
-    "relative": ([8.58], [(0.0858, "In percent"), (2.68, "points of the whole"), (9.39, "UDA's error, not"), (50, "Divide 2.68")]),
+    "relative": ([8.58], [(0.0858, "In percent"), (2.68, "percentage points"), (9.39, "UDA's error, not"), (50, "Divide 2.68")]),
     "folds": ([16], [(15, "round up"), (4, "one standard error"), (100, "solve for n")]),
 }
 
@@ -375,7 +375,7 @@ def few(predicted, low, whole=False):
 
 
 DRAWS = {
-    "spread": ([18.6], [(16.6, "n below the line"), (44.4, "best to worst"), (0.186, "In points"), (3, "five numbers")]),
+    "spread": ([18.6], [(16.6, "n in the denominator"), (44.4, "best to worst"), (0.186, "In points"), (3, "five numbers")]),
     "best_seed": ([27], [(0, "another one"), (500, "0 to 99")]),
     "collapsed": ([few], [(lambda *a: few(*a, whole=True), "sum of all"), (lambda *a: 0, "it should be"),
                           (lambda p, low: sum(count < low * max(p) for count in p), "largest class"),
@@ -393,7 +393,7 @@ def lower(sigma, N, tau, warm_up=True):
 SUCCESSORS = {
     "threshold": ([0.3167, 0.32], [(0.475, "2 - beta"), (0.9, "Put beta")]),
     "thresholds": ([lower], [(lambda *a: lower(*a, warm_up=False), "larger of two"), (lambda s, n, tau: 0 * s, "they should be"),
-                             (lambda s, n, tau: s / s.max(), "divided by zero"), (lambda s, n, tau: s[:1], "one threshold a class")]),
+                             (lambda s, n, tau: s / s.max(), "divided by zero"), (lambda s, n, tau: s[:1], "threshold per class")]),
     "weight": ([0.000335, 0.0003], [(0.1353, "this one is narrower"), (0.5, "The exponent")]),
     "adaptive": ([0.5438, 0.54], [(0.507, "not from 0"), (0.8, "on its way"), (0.2, "a hundred times")]),
     "forced": ([400], [(800, "each mistake twice"), (0, "at most 100")]),
@@ -430,7 +430,7 @@ OWN = {
                       (lambda labels: rows(labels, order=list), "order them"), (lambda labels: rows(labels, quote=False), "let csv write it")]),
     "surest_mistakes": ([surest_mistakes], [(lambda *a: surest_mistakes(*a, wrong_only=False), "right answers"),
                                             (lambda q, y, k: surest_mistakes(q, y, k)[:1], "there should be"),
-                                            (lambda q, y, k: surest_mistakes(q, y, k)[::-1], "another order"),
+                                            (lambda q, y, k: surest_mistakes(q, y, k)[::-1], "wrong order: put"),
                                             (lambda *a: surest_mistakes(*a, sign=1), "not the surest"),
                                             (places_among_the_wrong, "places among")]),
     "width": ([0.574], [(1.742, "Turn it around"), (0.3333, "square root"), (2, "each one's width")]),
@@ -468,11 +468,11 @@ PILE = {
     "gap": ([4.72], [(500, "For each pile"), (7.92, "there with the equal one"), (-4.72, "The sign"), (0.0472, "multiply by 100")]),
     "balanced": ([class_by_class], [(lambda s, t: np.mean(s == t), "plain accuracy"), (lambda s, t: 0.1, "it should be"),
                                     (lambda *a: class_by_class(*a, classes=4), "do not occur"), (0.5, "without parentheses")]),
-    "shares": ([em], [(lambda q, p, rounds: q.mean(axis=0), "as it is"), (lambda q, p, rounds: em(q, p * 0 + 1 / len(p), rounds), "shares of the training"),
+    "shares": ([em], [(lambda q, p, rounds: q.mean(axis=0), "as it is"), (lambda q, p, rounds: em(q, p * 0 + 1 / len(p), rounds), "shares in training"),
                       (lambda *a: em(*a, norm=False), "sum to one"), (lambda *a: em(*a)[:2], "one for each class"),
                       (lambda q, p, rounds: em(q, p, rounds + 1), "after the first round"), (em_again, "Right for one round")]),
     "auroc": ([auroc], [(lambda s, f: 1 - auroc(s, f), "other way around"), (lambda *a: auroc(*a, tie=0), "one half"), (lambda s, f: 0.2, "every stranger")]),
-    "gate": ([0.27], [(27, "As a share"), (0.37, "strangers among them"), (0.5, "among those that passed"), (0.9, "How many pass")]),
+    "gate": ([0.27], [(27, "As a share"), (0.37, "including the"), (0.5, "among those that passed"), (0.9, "How many pass")]),
     "quarter": ([], [(0.5, "Take the fifth")]),
 }
 
@@ -514,7 +514,7 @@ CONTRASTIVE = {
     "cold": ([0.109], [(0.00497, "at T = 0.5"), (0.982, "446 others"), (10.9, "As a probability"), (0.5, "softmax over 447")]),
     "strangers": ([10.22, 10.2], [(5.11, "Each comes with two"), (0.01, "That is the share"), (200, "A hundredth")]),
     "readout": ([650], [(640, "a bias for each"), (77_898, "without gradient"), (10, "Add up")]),
-    "twenty": ([94.4], [(0.944, "In percent"), (81.8, "not its pixels"), (89.4, "20 middles")]),
+    "twenty": ([94.4], [(0.944, "In percent"), (81.8, "not the pixels"), (89.4, "20 middles")]),
 }
 
 # ------------------------------------------------------------------------------------------------------------ and asked
@@ -594,8 +594,8 @@ for name, (right, tempting) in {
     "fast.mean_gradient": ([lambda g, n: np.average(np.stack(g), axis=0, weights=n)], []),
     "teacher.validation_size": ([900, 901], [(898, "solve for n"), (902, "solve for n")]),
     "contrastive.found": ([], [(lambda a, b: found(a, b, diagonal=0.0), "may be negative"),
-                                       (lambda a, b: found(a, b, partner=False), "That of row i is i + n")]),
-    "pile.shares": ([], [(s_to_one, "Not s at the end")]),
+                                       (lambda a, b: found(a, b, partner=False), "The partner of row i is i + n")]),
+    "pile.shares": ([], [(s_to_one, "not s at the end")]),
     "pile.auroc": ([], [(lambda *a: auroc(*a, tie=1), "one half")]),
     "results.aligned": ([], [(aligned_within, "not to the product")]),
     "augmentation.cutout": ([], [(square_in_numpy, "should be a torch tensor")]),

@@ -241,8 +241,8 @@ def test_broken_pictures_without_a_label_are_left_out_and_told(tree, size, caplo
         put(tree / "unlabeled" / f"{k}.png", gradient(seed=20 + k))
     (tree / "unlabeled" / "2.png").write_bytes(b"no picture")
     before = load_folder(tree, image_size=size)
-    assert caplog.messages == [f"1 picture without a label cannot be read and is left out, {tree / 'unlabeled' / '2.png'} for one "
-                               "(cannot identify image file)"]
+    assert caplog.messages == [f"1 picture without a label cannot be read and is left out, for example "
+                               f"{tree / 'unlabeled' / '2.png'} (cannot identify image file)"]
     whole = (tree / "unlabeled" / "4.png").read_bytes()
     (tree / "unlabeled" / "4.png").write_bytes(whole[:-60])  # its size can be read, its pixels cannot
     pool, images, targets, test_images, *_ = load_folder(tree, image_size=size)

@@ -285,10 +285,10 @@ def test_a_surrounding_autocast_changes_no_label(trained, pets):  # noqa: F811
 
 
 def test_without_gradients_nothing_is_trained(digits):
-    with torch.no_grad(), pytest.raises(fm.FixMatchError, match="must not stand in torch.no_grad"):
+    with torch.no_grad(), pytest.raises(fm.FixMatchError, match="must not run in torch.no_grad"):
         next(fm.fit(small(), digits, device="cpu"))
     training = fm.fit(small(), digits, device="cpu")
-    with torch.inference_mode(), pytest.raises(fm.FixMatchError, match="must not stand in .*torch.inference_mode"):
+    with torch.inference_mode(), pytest.raises(fm.FixMatchError, match="must not run in .*torch.inference_mode"):
         next(training)
     with torch.inference_mode(), pytest.raises(fm.FixMatchError, match="inference_mode.. can never learn"):
         fm.fit(small(), digits, device="cpu")
@@ -334,7 +334,7 @@ def test_a_damaged_log_beside_a_checkpoint_is_named(digits, tmp_path):
     next(fm.runs.record(tmp_path, small(), digits, device="cpu"))
     log = tmp_path / "metrics.jsonl"
     log.write_text("x" + log.read_text())
-    with pytest.raises(fm.FixMatchError, match="metrics.jsonl has a line that is none of a run's .*: take it out, and resume again"):
+    with pytest.raises(fm.FixMatchError, match="metrics.jsonl has a line that is not a run's .*: take it out, and resume again"):
         next(fm.runs.record(tmp_path, small(), digits, device="cpu", resume=True))
 
 

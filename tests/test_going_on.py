@@ -315,7 +315,7 @@ class Medium(fm.methods.Supervised):
     views = ("medium",)
 
 
-@pytest.mark.parametrize("own, told", [({"net": Extra()}, "A checkpoint holds tensors alone, and net has _extra_state"),
+@pytest.mark.parametrize("own, told", [({"net": Extra()}, "A checkpoint holds only tensors, and net has _extra_state"),
                                        ({"method": Medium()}, r"tuple of 'weak' and 'strong'.*\('medium',\)")])
 def test_parts_that_cannot_be_used_are_refused_at_once(digits, own, told):
     with pytest.raises(fm.FixMatchError, match=told):

@@ -83,7 +83,7 @@ def test_widgets_are_printed_as_pictures(printed):
     playground = pdf.pages[dict(found)["FixMatch Lite"] - 1]
     colors = [len(picture.image.convert("RGB").getcolors(2**24)) for picture in playground.images]
     assert len(colors) == 3 and min(colors) > 100, "one canvas for each of three networks, and none of them blank"
-    tracker = pdf.pages[next(k for k, text in enumerate(texts) if "of the start is left" in text)]
+    tracker = pdf.pages[next(k for k, text in enumerate(texts) if "share of the start left" in text)]
     values = re.search(r'"values":\[([^]]+)\]', (HTML / "notebooks" / "08_consistency.html").read_text())[1].split(",")
     pieces, lines = len(values) - 1, _lines(tracker)
     assert pieces > 100 and [lines.get(style.LIGHT[name]) for name in ("labeled", "accuracy")] == [pieces, pieces]

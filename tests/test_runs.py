@@ -155,9 +155,9 @@ def test_a_damaged_run_hides_no_other(digits, tmp_path, caplog):
 
 def test_what_a_recipe_says_of_the_data_is_true_or_not_recorded(digits, tmp_path):
     """Whoever repeats a run loads what its recipe names. `fit` takes both as they come."""
-    wrong = {"label_seed=4, and of the data label_seed=2": (small(label_seed=4), digits),
-             "split='proportional', and of the data split='balanced'": (small(split="proportional"), digits),
-             "dataset='digits', and of the data dataset='digits-unequal'": (small(), fm.load_data("digits-unequal", seed=2))}
+    wrong = {"label_seed=4, but the data have label_seed=2": (small(label_seed=4), digits),
+             "split='proportional', but the data have split='balanced'": (small(split="proportional"), digits),
+             "dataset='digits', but the data have dataset='digits-unequal'": (small(), fm.load_data("digits-unequal", seed=2))}
     for says, (recipe, data) in wrong.items():
         with pytest.raises(fm.FixMatchError, match=says):
             next(fm.runs.record(tmp_path / "run", recipe, data))

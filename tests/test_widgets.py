@@ -339,7 +339,7 @@ def test_two_knobs_reports_the_median_of_the_last_twenty_evaluations():
     (lambda: widgets.Playground(given="C1,2"), "A0.5,-0.2"), (lambda: widgets.Playground(lambda_u=4), "lambda_u from 0 to 3"),
     (lambda: widgets.Playground(network="best"), "supervised, pseudo-label or fixmatch"),
     (lambda: widgets.Playground(labels=3), "even"), (lambda: widgets.Threshold([1.2]), "between 0 and 1"),
-    (lambda: widgets.Threshold([0.2], [1, 0]), "one each"), (lambda: widgets.LossCalculator(y=[3]), "class number"),
+    (lambda: widgets.Threshold([0.2], [1, 0]), "one for each"), (lambda: widgets.LossCalculator(y=[3]), "class number"),
     (lambda: widgets.LossCalculator(logits_u_weak=[[1, 2, 3]]), "as many weak"),
     (lambda: widgets.Contrast(own=1.1), "cosines from -1 to 1"), (lambda: widgets.Contrast(T=0), "T from 0.05"),
     (lambda: widgets.Quiz([{"question": "?", "options": [{"text": "a", "why": "b"}]}]), "one right"),
@@ -557,8 +557,8 @@ def test_average_tracker_follows_as_python_does(show):
         decay = widget.state["decays"][int(slider.input_value())]
         path = widget.follow(decay)
         assert number(value(page, "remembers about")) == pytest.approx(1 / (1 - decay), rel=0.06)
-        assert number(value(page, "changes per step")) == pytest.approx(rough(values) / rough(path), abs=0.051)
-        assert number(value(page, "of the start")) == pytest.approx(100 * decay ** len(values), abs=0.051)
+        assert number(value(page, "step-to-step changes")) == pytest.approx(rough(values) / rough(path), abs=0.051)
+        assert number(value(page, "share of the start")) == pytest.approx(100 * decay ** len(values), abs=0.051)
         drawn = page.locator("svg[role=img] > path").nth(1).get_attribute("d")
         height = [float(pair.split()[1]) for pair in re.split("[ML]", drawn)[1:]]
         scale = np.polyfit(values, [float(pair.split()[1]) for pair in re.split(
@@ -599,8 +599,8 @@ def test_step_budget_gains_what_python_says(show):
     def same():
         name, factor = part.input_value(), widget.state["factors"][int(slider.input_value())]
         gain = widget.speedup(name, factor)
-        assert number(value(page, "the step is faster by")) == pytest.approx(gain, abs=0.006)
-        assert number(value(page, "and never by more")) == pytest.approx(widget.speedup(name, 1e12), abs=0.006)
+        assert number(value(page, "speedup of the step")) == pytest.approx(gain, abs=0.006)
+        assert number(value(page, "speedup at most")) == pytest.approx(widget.speedup(name, 1e12), abs=0.006)
         assert number(value(page, "the step then takes")) == pytest.approx(133.8 / gain, abs=0.51)
         drawn = [float(rect.get_attribute("width")) for rect in page.locator("svg[role=img] rect").all()]
         assert sum(drawn[3:]) + 3 == pytest.approx((sum(drawn[:3]) + 3) / gain, abs=3)
@@ -694,7 +694,7 @@ def test_an_arrow_of_contrast_ends_at_the_end_and_leaves_the_others_theirs(show)
         const half = svg.querySelector('path').getBBox();
         return [...svg.querySelectorAll("path[stroke-width='3']:not([d*=L])")].map((p) => p.getBBox()).every((b) =>
             b.x > half.x - 1 && b.x + b.width < half.x + half.width + 1 && b.y + b.height < half.y + half.height + 1); }""")
-    partner, own, others = (page.get_by_role("slider", name=name) for name in ("With its partner", "strangers of its", "those of other"))
+    partner, own, others = (page.get_by_role("slider", name=name) for name in ("With its partner", "strangers of its", "other classes"))
     assert [kind for kind, _ in arrows()] == ["kept", "wrong", "dropped"] and reach()
     others_push = dict(arrows())["dropped"]
     partner.press("End")  # it is where it is pulled to
@@ -873,7 +873,7 @@ def test_stepper_counts_what_python_counts(show):
         assert int(number(value(page, "pseudo-labels kept"))) == result.mask.sum()
         wrong = (result.mask & (result.pseudo_label != split.u_true)).sum()
         assert result.mask.sum() == 0 or int(number(value(page, "wrong among"))) == wrong
-        assert int(number(value(page, "unlabeled predicted"))) == (result.prediction == split.u_true).sum()
+        assert int(number(value(page, "unlabeled students predicted"))) == (result.prediction == split.u_true).sum()
 
     same(0.8, None, 0)
     page.get_by_role("button", name="Next round").click()
@@ -921,7 +921,7 @@ def test_confidence_history_counts_what_the_histograms_hold(show):
         assert value(page, "kept") == f"{good + bad} of {total} ({100 * (good + bad) / total:.0f} %)"
         assert int(number(value(page, "wrong among"))) == bad
         assert int(number(value(page, "right but dropped"))) == sum(found["right"]) - good
-        assert number(value(page, "right of all")) == pytest.approx(100 * sum(found["right"]) / total, abs=0.051)
+        assert number(value(page, "right among all")) == pytest.approx(100 * sum(found["right"]) / total, abs=0.051)
         text = page.locator("svg[role=img]").first.get_attribute("aria-label")
         assert f"After step {found['step']}, a threshold of {tau:.2f} keeps {good + bad} of {total}" in text
 
@@ -968,7 +968,7 @@ def test_run_explorer_shows_the_rows_that_were_recorded(show):
                 100 * m.pseudo_label_accuracy, abs=0.051)
 
     assert number(value(page, "test accuracy")) == pytest.approx(final(*names("digits-40-fixmatch")), abs=0.06)
-    assert number(value(page, "beside it")) == pytest.approx(final(*names("digits-40-supervised")), abs=0.06)
+    assert number(value(page, "the other method")) == pytest.approx(final(*names("digits-40-supervised")), abs=0.06)
     reads(runs[0], 8)
     page.get_by_role("slider", name="After step").focus()
     page.keyboard.press("Home")
@@ -1003,12 +1003,12 @@ def test_run_explorer_shows_the_rows_that_were_recorded(show):
     assert picture.get_attribute("aria-label").startswith("test accuracy against minutes: fixmatch, 3 runs, median at the end ")
     page.get_by_label("Data").select_option("digits")
     page.get_by_label("Labels").select_option("40")
-    page.get_by_label("Beside it").select_option("supervised")  # each method's median for itself, not one of all curves
+    page.get_by_label("Compare with").select_option("supervised")  # each method's median for itself, not one of all curves
     medians = [f"{method}, 3 runs, median at the end {final(*names(f'digits-40-{method}')):.1f} %" for method in ("fixmatch", "supervised")]
     assert picture.get_attribute("aria-label") == f"test accuracy against minutes: {'; '.join(medians)}."
     page.get_by_label("Method").select_option("supervised")
     reads(runs[3], 1)
-    assert page.get_by_text("has no pseudo-labels").count() == 2
+    assert page.get_by_text("no pseudo-labels").count() == 2
     page.get_by_text("Show the numbers").click()
     page.locator("details[open] table").wait_for(state="visible")
     rows = page.locator("details table tbody tr").all_inner_texts()
@@ -1066,7 +1066,7 @@ def test_the_step_beside_the_slider_is_the_step_of_the_sentence_to_the_last(show
     assert same(300) == 30
     listed.select_option("supervised, seed 0")
     assert same(240) == 8
-    page.get_by_label("Beside it").select_option("none")
+    page.get_by_label("Compare with").select_option("none")
     method.select_option("supervised")
     assert same(240) == 8
 
@@ -1159,8 +1159,8 @@ def test_a_guess_is_apart_by_points_and_written_as_numbers_are(show):
         button.click()
     texts = [" ".join(figure.split()) for figure in page.locator("figure").all_inner_texts()]
     assert "Your guess: −5 %." in texts[0] and "−5.0 %" in texts[0] and "5 %" in texts[0]
-    assert "You guessed −5 % Measured −2.5 % Apart by 2.5 points" in texts[1]
-    assert "You guessed 0 Measured 7.1 Apart by 7.1" in texts[3] and "points" not in texts[3]
+    assert "You guessed −5 % Measured −2.5 % Off by 2.5 points" in texts[1]
+    assert "You guessed 0 Measured 7.1 Off by 7.1" in texts[3] and "points" not in texts[3]
 
 
 @pytest.mark.browser

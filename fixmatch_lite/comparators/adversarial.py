@@ -32,7 +32,7 @@ def divergence(logits_teacher, logits_student):
 
 
 def worst_change(net, images, epsilon, generator=None):
-    """The change of the given length that is to move the net's answers farthest: one step of power iteration.
+    """The change of the given length that should move the net's answers farthest: one step of power iteration.
 
     A random direction is tried, a tenth of the way; the gradient of the divergence there shows the line along which the answer
     moves most. Which way along it is left to chance, as in the paper.
@@ -65,16 +65,16 @@ def worst_change(net, images, epsilon, generator=None):
     gradient = torch.autograd.grad(moved, trial, allow_unused=True)[0] if moved.requires_grad else None
     if gradient is None:
         raise FixMatchError("vat asks how a change of the picture moves the answer, and this net gives no gradient there: "
-                            "let none of it run under torch.no_grad().")
+                            "let no part of it run under torch.no_grad().")
     return of_length(gradient, epsilon)
 
 
 class VAT(nn.Module):
-    """The net answers a weak view alike after the small change that would alter the answer most, and is sure of it.
+    """The net keeps its answer to a weak view after the small change that would alter the answer most, and is sure of it.
 
     L = L_labeled + lambda_u * mean KL(q || p) + entropy * mean H(q), with q for the weak view and p for the same view with
-    `worst_change` added. The first mean's q is a constant; lambda_u rises with the ramp. Two more forward passes and one more
-    backward pass than the loss has serve to find the change; batch norm takes the batch's statistics there and remembers
+    `worst_change` added. The first mean's q is a constant; lambda_u rises with the ramp. Finding the change takes two forward
+    passes and one backward pass besides those of the loss; batch norm takes the batch's statistics there and remembers
     nothing of it. FixMatch's released code, whose values these are, takes the other divergence, KL(p || q), against the
     paper; its batch norm sees weak and changed views apart and remembers the labeled images only.
 

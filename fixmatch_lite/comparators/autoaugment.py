@@ -18,7 +18,7 @@ class AutoAugment:
     told otherwise. Shifts scale with the image.
 
     Args:
-        recipe: of it, ``fill`` in the place of gray; None: gray.
+        recipe: its ``fill`` takes the place of gray; None: gray.
 
     Called with uint8 ``(N, C, H, W)`` and a generator it returns a new batch. Source: Cubuk et al. 2019, table 7, as
     in torchvision.transforms.AutoAugment. Taught in: chapter 7.

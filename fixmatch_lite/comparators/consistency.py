@@ -1,9 +1,9 @@
-"""FixMatch's ancestors that ask two predictions for the same image to agree, or one for itself to be sure.
+"""FixMatch's ancestors that ask two predictions for the same image to agree, or one prediction to be sure.
 
 All three weigh the unsupervised loss with a linear ramp, from 0 to ``lambda_u`` over the first 40 % of the steps, as
 FixMatch's released code does. There a labeled batch passes the net alone and only its statistics are remembered for
-evaluation; here labeled and unlabeled images pass together, as FixMatch's do, so that a difference between methods is
-one of their losses. Every image counts (weight 1) where there is no threshold.
+evaluation; here labeled and unlabeled images pass together, as FixMatch's do, so that a difference between methods
+comes from their losses. Every image counts (weight 1) where there is no threshold.
 Taught in: chapter 8.
 """
 

@@ -35,7 +35,7 @@ def nt_xent(first, second, temperature=0.5):
 
 @torch.no_grad()
 def standardized(net, u, *others):
-    """The features that a net has of some images, on one scale, for a classifier that reads them.
+    """The features that a net gives for some images, on one scale, for a classifier that reads them.
 
     Args:
         net: one with features, such as `models.WideResNet`, in evaluation mode.

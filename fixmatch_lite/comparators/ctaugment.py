@@ -43,7 +43,7 @@ NAMES, BINS = tuple(OPERATIONS), 17
 
 
 class CTAugment(nn.Module):
-    """Two operations an image, each at a level from a bin that the net still reads labeled images through.
+    """Two operations an image, each at a level from a bin in which the net still recognizes labeled images.
 
     Every level is cut into bins with a rate each, 1 at the start. A drawn operation takes a bin with a probability in
     proportion to p = rate + 0.01, divided by the largest p, where p below 0.8 counts as 0. After each step every
@@ -56,8 +56,8 @@ class CTAugment(nn.Module):
     them; these do not. FixMatch's `Cutout` comes after this on strong views, and not on probes, as there.
 
     Args:
-        recipe: of it, ``fill``, for what a move uncovers and for its own square; None: black and gray, which are, as all
-            else, the released code's.
+        recipe: its ``fill`` is for what a move uncovers and for CTAugment's own square; None: black for the former and gray
+            for the latter, as in the released code.
         depth, decay, threshold: operations an image, memory of a rate, smallest p that counts.
 
     Called with uint8 ``(N, C, H, W)`` and a generator it returns a new batch. ``rates`` is float32 (19, 2, 17): the

@@ -1,7 +1,7 @@
-"""Mistakes that are easily made and hardly seen: FixMatch with one thing wrong, so that its price can be measured.
+"""Mistakes that are easy to make and hard to see: FixMatch with one thing wrong, so that its price can be measured.
 
-They exist to be compared with, not to be used. What is only a wrong value needs no code: runs/WANTED.toml has the recipes
-of all eleven. Taught in: chapter 11.
+They exist to be compared with, not to be used. A mistake that is only a wrong value needs no code: runs/WANTED.toml
+has the recipes of all eleven. Taught in: chapter 11.
 """
 
 import statistics
@@ -22,7 +22,7 @@ RIGHT = ("digits-grid-tau0.95-mu7-", "digits-crossed-40-fixmatch-")
 MISTAKES = {
     "weak_only": "no strong view: the second view is weak as well",
     "one_draw": "one draw of operations for the whole batch",
-    "flip": "pictures mirrored whose class a mirror changes",
+    "flip": "mirrored pictures whose class a mirror changes",
     "leak": "a soft pseudo-label, and the gradient flows through it",
     "kept_mean": "the mean runs over the kept pictures only",
     "apart": "labeled, weak and strong views normalized apart",
@@ -47,8 +47,8 @@ def end_of(metrics):
 
 
 def ended(mistake=None):
-    """Where the runs with a mistake ended, those that broke off left out: the recorded ones, and more of which only the end
-    was kept (benchmarks/mistakes.py).
+    """Where the runs with a mistake ended: the recorded runs, and further ones of which only the end was kept
+    (benchmarks/mistakes.py). Runs that broke off are left out.
 
     Args:
         mistake: one of `MISTAKES`; None for the right recipe.

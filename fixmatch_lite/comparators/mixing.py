@@ -1,7 +1,7 @@
 """MixMatch and ReMixMatch: guessed labels, sharpened, and images blended with one another.
 
-Neither needs the released code's interleaving: it deals labeled and unlabeled images out to the pieces in which that
-code passes them, so that batch norm meets the same mixture in each, and here all mixed images pass at once. As there,
+The released code passes the images in pieces, and interleaves labeled and unlabeled ones so that batch norm meets the
+same mixture in each piece. Here all mixed images pass at once, so neither method needs that. As in the released code,
 the passes in which labels are guessed leave no trace in the running statistics, which are those of the mixed images.
 Taught in: chapter 8.
 """
@@ -113,7 +113,7 @@ class MixMatch(nn.Module):
 
 
 class ReMixMatch(nn.Module):
-    """MixMatch with aligned guesses from the weak view alone, strong views everywhere else, and a rotation to tell.
+    """MixMatch with aligned guesses from the weak view alone, strong views everywhere else, and a rotation to predict.
 
     The labeled images are strongly changed, too. target = sharpen(aligned q of the weak view, T), for that view and all
     strong ones; MixUp over them and the labeled images. L = H(mixed labeled) + lambda_u * r * H(mixed unlabeled) + lambda_1 * r * H(target, first strong view, not

@@ -1,4 +1,4 @@
-"""Crop and enlarge a batch, another crop and another of Pillow's six filters for each image.
+"""Crop and enlarge a batch, with a separate crop and one of Pillow's six filters for each image.
 
 Enlarging is linear, rows and columns apart, so it is two products with a matrix. The matrices of all crops and filters
 of a side are made once, in Pillow's fixed point; products and sums of whole numbers are exact in double precision, and

@@ -34,7 +34,7 @@ class SelfTraining(nn.Module):
     def __init__(self, recipe, data, *, rounds=5):
         super().__init__()
         if not isinstance(data.u, torch.Tensor):
-            raise FixMatchError("self_training labels all unlabeled images at once and these stay on the disk; use "
+            raise FixMatchError("self_training labels all unlabeled images at once, but these stay on the disk; use "
                                 "another method, for instance pseudo_label.")
         self.tau, self.lambda_u, self.rounds = recipe.tau, recipe.lambda_u, rounds
         for name, like in (("weight", 0.0), ("target", 0), ("confidence", 0.0)):

@@ -1,4 +1,4 @@
-"""FixMatch's successors: the threshold follows the class, the run, or gives way to a weight.
+"""FixMatch's successors: the threshold follows the class or the run, or gives way to a weight.
 
 Each is a policy for `Consistency` and the method around it. Moving averages of statistics forget at the recipe's
 ``ema_decay`` unless told otherwise: both rates are 0.999 in the papers, and both belong to the length of the run. They
@@ -18,7 +18,7 @@ from .alignment import TINY
 
 
 class CurriculumThresholds(nn.Module):
-    """A class that is learned well gets a threshold near ``tau``, one that lags behind a lower one.
+    """A class that is learned well gets a threshold near ``tau``, and one that lags behind gets a lower one.
 
     weight = 1[c >= tau * beta_k / (2 - beta_k)] with c = max q, k = argmax q, where beta_k = sigma_k / max(max sigma,
     number of images not yet sure) and sigma_k counts the images that were last seen with c >= tau under class k. A
@@ -27,7 +27,7 @@ class CurriculumThresholds(nn.Module):
 
     Args:
         tau: the highest threshold.
-        num_classes, size: of the unlabeled set.
+        num_classes, size: how many classes, and how many unlabeled images.
         warm_up: without it, beta_k = sigma_k / max sigma.
 
     Source: Zhang et al. 2021, section 3. The counts follow each batch on the device, where the authors' code counts
@@ -77,7 +77,7 @@ class FlexMatch(Consistency):
 
 
 class SelfAdaptiveThresholds(nn.Module):
-    """The threshold is the net's own mean confidence, lower for classes that it predicts little.
+    """The threshold is the net's own mean confidence, lower for classes that it rarely predicts.
 
     weight = 1[c >= tau_t * p_k / max p], with moving averages over the batches: tau_t of mean c, p of mean q, and h of
     the shares of argmax q. They start from 1 / classes and take in a batch before it is judged.
@@ -85,7 +85,7 @@ class SelfAdaptiveThresholds(nn.Module):
     Args:
         num_classes: how many.
         decay: of the averages.
-        clip: an upper end for tau_t (0.95 for SVHN); None sets none.
+        clip: an upper limit for tau_t (0.95 for SVHN); None sets none.
 
     Source: Wang et al. 2023, section 4.1. Taught in: chapter 14.
     """
@@ -110,7 +110,7 @@ class SelfAdaptiveThresholds(nn.Module):
 
 
 def fairness(logits_u_strong, weight, p, h):
-    """sum over classes of a log b, with a = normalize(p / h) and b the same of this batch's strong views that count:
+    """sum over classes of a log b, with a = normalize(p / h) and b the same for those of this batch's strong views that count:
     their mean prediction divided by the shares of their argmax.
 
     A class that is nobody's argmax gets 0, as in the authors' code; where nothing counts, so does the whole term.
@@ -159,8 +159,8 @@ class TruncatedGaussian(nn.Module):
 
     weight = exp(-min(c - m, 0)^2 / (2 s^2 / 4)), m and s^2 moving averages of the batches' mean and unbiased variance
     of c, from 1 / classes and 1 on. c is the largest entry of the uniformly aligned prediction, normalize(q / p_model)
-    with p_model the moving average of mean q, from the first batch's on; the target is argmax q, not aligned. All take
-    in a batch before it is judged.
+    with p_model the moving average of mean q, from the first batch's on; the target is argmax q, not aligned. All averages
+    take in a batch before it is judged.
 
     Args:
         num_classes: how many.

@@ -1,6 +1,6 @@
 """Checkers for the exercises: they say whether an answer is right and, if not, what to look at.
 
-One file a chapter, one function an exercise. A checker computes the truth itself, returns None for a right
+One file per chapter, one function per exercise. A checker computes the truth itself, returns None for a right
 answer and a sentence of help for a wrong one; the text after "Hint:" in its docstring is the deeper hint.
 """
 
@@ -12,7 +12,7 @@ from ..errors import FixMatchError
 
 
 def check(name: str, answer=..., *, hint: bool = False) -> None:
-    """Check an answer and print what comes of it; of a right number or word also the answer itself, rounded.
+    """Check an answer and print the verdict, and with it a right number or word, rounded.
 
     Args:
         name: chapter and exercise, for instance ``"study_hours.longer"``.
@@ -26,9 +26,9 @@ def check(name: str, answer=..., *, hint: bool = False) -> None:
     try:
         checker = getattr(importlib.import_module(f"{__name__}.{chapter}"), exercise)
     except (ImportError, AttributeError):
-        raise FixMatchError(f"There is no exercise {name!r}; use the name that stands in the notebook.") from None
+        raise FixMatchError(f"There is no exercise {name!r}; use the name given in the notebook.") from None
     if answer is ...:
-        print("Not answered yet: put your answer in the place of the three dots.")
+        print("Not answered yet: put your answer in place of the three dots.")
     else:
         if getattr(answer, "shape", None) and answer.size == 1 and hasattr(answer, "item"):
             answer = answer.item()  # a prediction of one is a number

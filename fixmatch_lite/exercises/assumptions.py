@@ -58,15 +58,15 @@ def _heaps(x, y, u, weight, rounds=50):
 def weight(answer):
     """The weight of the right heap at 0.5, for centers at -1 and 1, variance 1 and equal shares.
 
-    Hint: put e to the power of -(distance squared) / 2 for both heaps, and divide the right one's by the sum.
+    Hint: take e to the power of -(distance squared) / 2 for both heaps, and divide the right heap's value by the sum.
     """
     truth = 1 / (1 + np.exp(-1))
     if _near(answer, truth, 0.006):
         return None
     if _near(answer, 1 - truth, 0.006):
-        return "That is the weight of the left heap, from which the point is farther away."
+        return "That is the weight of the left heap, which is farther from the point."
     if _near(answer, 1 / (1 + np.exp(-2)), 0.006):
-        return "Nearly: the squared distance is halved in the exponent."
+        return "Almost: the squared distance is halved in the exponent."
     return "The squared distances are 0.25 and 2.25. Take e to the power of minus half of each, and divide by the sum."
 
 
@@ -151,7 +151,7 @@ def ten_middles(answer):
 
     Hint: middles(seed, k=10) returns three accuracies, and the first is logistic regression's.
     """
-    return _percent(answer, _ten(), 1.0, "Take the first number of middles(seed, k=10) for the seeds 0 to 4, and their median.")
+    return _percent(answer, _ten(), 1.0, "Take the first number of middles(seed, k=10) for the seeds 0 to 4, then their median.")
 
 
 @lru_cache(maxsize=None)
@@ -173,4 +173,4 @@ def strangers(answer):
 
     Hint: keep only labels below 5, call compare with all of u, and test on the pictures with y_test below 5.
     """
-    return _percent(answer, _strangers(), 0.5, "Labels of 0 to 4 only, all of u, the test pictures of 0 to 4; then the median over five draws.")
+    return _percent(answer, _strangers(), 0.5, "Use labels and test pictures of 0 to 4 only, but all of u; take the median over five draws.")

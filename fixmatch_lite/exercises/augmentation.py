@@ -16,15 +16,15 @@ def _near(answer, truth, tolerance):
 def views(answer):
     """How many different weak views a picture of 32 pixels can have, with the mirror.
 
-    Hint: 12.5 % of 32 pixels is 4, so a shift is one of -4 to 4 in each direction.
+    Hint: 12.5 % of 32 pixels is 4, so a shift is any whole number from -4 to 4, across and down.
     """
     places = 2 * (32 // 8) + 1
     if _near(answer, 2 * places**2, 0):
         return None
     if _near(answer, places**2, 0):
-        return "Those are the shifts. Each can come mirrored, too."
+        return "That counts only the shifts. Each can be mirrored, too."
     if _near(answer, 2 * (places - 1) ** 2, 0):
-        return "From -4 to 4 there are nine shifts, not eight: no shift is one of them."
+        return "From -4 to 4 there are nine shifts, not eight: 0 is one of them."
     return "Count the shifts across, the shifts down, and the two states of the mirror, and multiply."
 
 
@@ -57,7 +57,7 @@ def mirror(answer):
         return None
     digit = int(answer)
     if 0 <= digit <= 9:
-        return f"Of mirrored pictures of {digit} it recognizes {share[digit]:.0%}; another digit has more."
+        return f"Of mirrored pictures of {digit} it recognizes {share[digit]:.0%}; for another digit the share is larger."
     return "The answer is a digit, 0 to 9."
 
 
@@ -81,9 +81,9 @@ def cutout(answer):
         before = images.clone()
         found = answer(images, row, column, side)
         if not torch.equal(images, before):
-            return "The result is checked against the input, and the input has changed. Make a new tensor."
+            return "The input has changed, and the result is checked against it. Make a new tensor."
         if not isinstance(found, torch.Tensor):
-            return f"The result should be a torch tensor; yours is of the type {type(found).__name__}."
+            return f"The result should be a torch tensor; yours is of type {type(found).__name__}."
         if found.shape != images.shape or found.dtype != torch.uint8:
             return f"The result should be uint8 of shape {tuple(images.shape)}; yours is {found.dtype}, {tuple(found.shape)}."
         if not torch.equal(found, truth):
@@ -96,18 +96,18 @@ def cutout(answer):
 def unchanged(answer):
     """The share of strong views that no operation has changed.
 
-    Hint: a layer changes something with probability 1/2 times 13/14.
+    Hint: a drawn operation changes something with probability 1/2 times 13/14.
     """
     truth = (1 - 0.5 * 13 / 14) ** 2
     if _near(answer, truth, 0.005):
         return None
     if _near(answer, 0.25, 0.005):
-        return "Nearly: that leaves out that an applied operation may be Identity."
+        return "Almost: an applied operation may also be Identity."
     if _near(answer, 1 - 0.5 * 13 / 14, 0.002):
-        return "That is one layer. There are two, and both must change nothing."
+        return "That is for one operation. There are two, and both must change nothing."
     if _near(answer, 100 * truth, 0.2):
         return "As a share, please, between 0 and 1."
-    return "Work out the probability that one layer changes nothing, and square it."
+    return "Work out the probability that one operation changes nothing, and square it."
 
 
 @lru_cache(maxsize=None)
@@ -125,7 +125,7 @@ def least(answer):
     Hint: min(rules.operations, key=...) with the accuracy as the key, once for each net.
     """
     if isinstance(answer, str) or len(answer) != 2:
-        return "The answer is a pair: the name for the net on the labels alone, and the name for FixMatch's."
+        return "The answer is a pair of names: first for the net trained on the labels alone, then for FixMatch's."
     for name, (kind, found) in zip(answer, _accuracy_at_nine().items()):
         if name not in found:
             return f"{name!r} is none of the fourteen operations; they are in rules.operations."
@@ -145,5 +145,5 @@ def forget(answer):
     if _near(answer, truth, 0):
         return None
     if _near(answer, truth - 1, 0):
-        return "One more: after that many it is still at 0.8 or above."
+        return "One more: after that many updates the quotient is still 0.8 or more."
     return "Start at 1 and repeat rate = 0.99 * rate + 0.01 * 0.2 until (rate + 0.01) / 1.01 is below 0.8; count."

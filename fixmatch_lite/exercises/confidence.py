@@ -30,7 +30,7 @@ def _digits():
 def softmax(answer):
     """The confidence for the logits 3, 1, 0.
 
-    Hint: put e to the power of each logit, add the three numbers up, and divide the largest of them by the sum.
+    Hint: take e to the power of each logit, add the three numbers up, and divide the largest of them by the sum.
     """
     truth = softmax_of(LOGITS).max()
     if _near(answer, truth, 0.006):
@@ -51,7 +51,7 @@ def temperature(answer):
     if _near(answer, 1 / truth, 0.02):
         return "That is 1 / T: the logits are divided by the temperature, not multiplied."
     if float(answer) > 0:
-        return f"At T = {float(answer):.3f} the confidence is {softmax_of(LOGITS / float(answer)).max():.3f}; 0.95 is wanted."
+        return f"At T = {float(answer):.3f} the confidence is {softmax_of(LOGITS / float(answer)).max():.3f}; it should be 0.95."
     return "A temperature is a number above 0."
 
 
@@ -83,7 +83,7 @@ def wrong_examples(answer):
     """The calibration error in points on the test pictures, at the temperature fitted on the 40 training pictures.
 
     Hint: call fit_temperature with decision_function(x) and y, divide decision_function(x_test) by what it returns, and
-    compare the confidences with y_test by calibration_error.
+    use calibration_error to compare the confidences with y_test.
     """
     z, y, z_test, y_test = _digits()
     right = z_test.argmax(axis=1) == y_test
@@ -104,7 +104,7 @@ def wrong_examples(answer):
 def promise(answer):
     """The largest share of test pictures that can be kept with at most 1 in 100 of the kept wrong, for C = 1.
 
-    Hint: sort by confidence, count the wrong ones up with np.cumsum, and divide by how many are kept so far.
+    Hint: sort by confidence, count the wrong answers with np.cumsum, and divide by how many are kept so far.
     """
     _, _, z, y = _digits()
     q = softmax_of(z, axis=1)
@@ -115,9 +115,9 @@ def promise(answer):
         return None
     first = np.flatnonzero(wrong > 0.01).min() / len(y)
     if first != truth and _near(answer, first, 0.5 / len(y)):
-        return "There more than 1 in 100 are wrong for the first time. Further on it is 1 in 100 again, where more right ones are kept."
+        return "There more than 1 in 100 are wrong for the first time. Further on the share is 1 in 100 again: more right ones come in."
     if _near(answer, truth * len(y), 0.5):
-        return "That is the number of pictures; give the share of all 500."
+        return "That is the number of pictures; give it as a share of all 500."
     if 0 < float(answer) <= 1:
         k = max(1, round(float(answer) * len(y)))
         return f"Of the surest {k} pictures, {100 * wrong[k - 1]:.2f} % are wrong. More or fewer?"
@@ -134,7 +134,7 @@ def useless(answer):
     if q.shape != (len(y), 10):
         return f"The array should have shape ({len(y)}, 10), and yours has {q.shape}."
     if not np.all(q >= 0) or not np.allclose(q.sum(axis=1), 1):
-        return "Each row should be probabilities: none negative, and their sum 1."
+        return "Each row should hold probabilities: none negative, and their sum 1."
     right = q.argmax(axis=1) == y
     error = calibration_error(q.max(axis=1), right)
     if right.mean() >= 0.15:

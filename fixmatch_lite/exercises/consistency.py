@@ -27,7 +27,7 @@ def distance(answer):
     if _near(answer, 2 * truth, 1e-6):
         return "That is the sum over the classes; `consistency` takes the mean."
     if _near(answer, 0.2, 1e-6):
-        return "That is the difference. It is squared."
+        return "That is the difference. It has to be squared."
     return "Both classes differ by 0.2. Square, then take the mean."
 
 
@@ -40,10 +40,10 @@ def half_life(answer):
     if _near(answer, truth, 0):
         return None
     if _near(answer, truth - 1, 0.99):
-        return "Nearly: there it is still a little above one half; take the next whole number."
+        return "Almost: there the share is still a little above one half; take the next whole number."
     if _near(answer, 100, 0) or _near(answer, 50, 0):
         return "The memory is about 100 steps, but a share does not fall in a straight line: it is multiplied by 0.99 each time."
-    return "Each step multiplies the share by 0.99. How often until it is 0.5 or less?"
+    return "Each step multiplies the share by 0.99. After how many steps is it 0.5 or less?"
 
 
 def _averages(values, decay, start):
@@ -67,12 +67,12 @@ def moving_average(answer):
         if values != before:
             return "The list of values has changed; leave it as it is."
         if found.shape != (n,):
-            return f"There should be one average for each value: {n}, and yours has shape {found.shape}."
+            return f"There should be one average for each value, {n} in all; yours has shape {found.shape}."
         if not np.allclose(found, truth):
             if np.allclose(found, _averages(values, 1 - decay, start)):
                 return "The decay belongs to the average so far, and 1 - decay to the new value."
             k = int(np.flatnonzero(~np.isclose(found, truth))[0])
-            more = "" if k == 0 else " Each average goes on from the one before it, not from the start."
+            more = "" if k == 0 else " Each average continues from the one before it, not from the start."
             return (f"With decay {decay} and start {start} the average after {k + 1} values should be {truth[k]:.4f}, and yours is "
                     f"{found[k]:.4f}.{more}")
     return None
@@ -109,14 +109,14 @@ def sharpen(answer):
         return "Now divide by the sum of the three squares, so that they are probabilities again."
     soft = np.array([0.6, 0.3, 0.1]) ** 0.5
     if _near(answer, (soft / soft.sum()).max(), 0.005):
-        return "That is the power T, which makes it softer. The power is 1 / T = 2."
+        return "That is with the power T, which makes the answer softer. The power is 1 / T = 2."
     return "Raise each to the power 1 / 0.5 = 2, and divide the largest by the sum."
 
 
 def steadiest(answer):
     """The method whose best and worst draw lie closest together.
 
-    Hint: max(values) - min(values) for each entry of `reached`; then the name with the smallest.
+    Hint: max(values) - min(values) for each entry of `reached`; then the name with the smallest difference.
     """
     spread = {name: np.ptp([runs.summarize(run)["test_accuracy"] for run in runs.list_runs(prefix=prefix)])
               for name, prefix in METHODS.items()}
@@ -124,4 +124,4 @@ def steadiest(answer):
         return "The answer is one of the nine names in `reached`."
     if answer == min(spread, key=spread.get):
         return None
-    return f"Its draws lie {100 * spread[answer]:.1f} points apart; another method's lie closer together."
+    return f"Its best and worst draw lie {100 * spread[answer]:.1f} points apart; another method's lie closer together."

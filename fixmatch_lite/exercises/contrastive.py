@@ -28,16 +28,16 @@ def blind(answer):
     if _near(answer, math.log(16), 0.01):
         return "A view is not among its own candidates."
     if _near(answer, math.log(8), 0.01) or _near(answer, math.log(7), 0.01):
-        return "Each picture has two views, and both are candidates."
+        return "Each picture has two views: count views, not pictures."
     if _near(answer, 15, 0):
-        return "So many candidates there are. The cross-entropy of a right answer with probability 1 / 15 is a logarithm."
+        return "That is the number of candidates. The cross-entropy of a right answer with probability 1 / 15 is a logarithm."
     return "It is the logarithm of the number of candidates."
 
 
 def found(answer):
     """A function found(first, second): the share of the 2 n views whose most similar other view is their own partner.
 
-    Hint: normalize the rows of torch.cat([first, second]), take all products, put minus infinity on the diagonal, argmax.
+    Hint: normalize the rows of torch.cat([first, second]), take all products, put minus infinity on the diagonal, then argmax.
     """
     if not callable(answer):
         return "The answer should be the function itself, without parentheses: answer = found."
@@ -54,12 +54,12 @@ def found(answer):
         if abs(result - truth) < 1e-4:
             continue
         if result == 0:
-            return ("None is found. Is every view most similar to itself? That answer must be forbidden, with minus infinity, "
-                    "since a cosine may be negative. Or is it the partner's row? That of row i is i + n, and of row i + n it is i.")
+            return ("No partner is found. Is every view most similar to itself? Forbid that answer with minus infinity, since a "
+                    "cosine may be negative. Or is it the wrong row? The partner of row i is i + n, that of row i + n is i.")
         if abs(result - share(z @ z.T - forbidden, 2 * n)) < 1e-4:
             return "Long rows win there. The cosine divides by the lengths first."
         if abs(result - share(unit @ unit.T - forbidden, n)) < 1e-4:
-            return "Those are the first views only. The second ones look for their partners, too."
+            return "That counts the first views only. The second views look for their partners, too."
         return f"For {n} pictures it should be {truth:.3f}, and yours is {result:.3f}."
     return None
 
@@ -89,10 +89,10 @@ def strangers(answer):
     if _near(answer, 2 * 511 / 100, 0.04):
         return None
     if _near(answer, 511 / 100, 0.04):
-        return "So many pictures. Each comes with two views."
+        return "That is the number of pictures. Each comes with two views."
     if _near(answer, 0.01, 0.001) or _near(answer, 1, 0.001):
-        return "That is the share. How many of the strangers is it?"
-    return "A hundredth of the strangers."
+        return "That is the share. How many strangers is it?"
+    return "A hundredth of the strangers show the view's own class."
 
 
 def readout(answer):
@@ -105,7 +105,7 @@ def readout(answer):
     if _near(answer, total, 0):
         return None
     if _near(answer, layer.weight.numel(), 0):
-        return "Those are its weights. It has a bias for each class, too."
+        return "Those are the layer's weights. It has a bias for each class, too."
     if _near(answer, 77_898, 0):
         return "The features are handed on without gradient, so nothing below the last layer hears of the labels."
     return "Add up p.numel() over the parameters of the last layer."
@@ -131,4 +131,4 @@ def twenty(answer):
         return None
     if _near(100 * float(answer), _twenty(), 1.0):
         return "In percent, please: multiply by 100."
-    return "Cluster the features of each net, not its pixels, read from the 20 middles alone, and take the median of five."
+    return "Cluster the features of each net, not the pixels, read from the 20 middles alone, and take the median of five."

@@ -28,14 +28,14 @@ def _nearest_label(data):
 def spread(answer):
     """The standard deviation of FixMatch's five accuracies with 10 labels, in points.
 
-    Hint: statistics.stdev(reached[10]), which has n - 1 below the line.
+    Hint: statistics.stdev(reached[10]), which has n - 1 in the denominator.
     """
     found = [100 * runs.summarize(run)["test_accuracy"] for run in runs.list_runs(prefix="digits-10-fixmatch-")]
     truth = statistics.stdev(found)
     if _near(answer, truth, 0.06):
         return None
     if _near(answer, statistics.pstdev(found), 0.06):
-        return "That has n below the line; with five draws take n - 1."
+        return "That has n in the denominator; with five draws take n - 1."
     if _near(answer, max(found) - min(found), 0.06):
         return "That is the distance from best to worst."
     if _near(100 * float(answer), truth, 0.06):
@@ -51,7 +51,7 @@ def _hundred():
 def best_seed(answer):
     """The seed from 0 to 99 whose ten labels do best by the nearest label.
 
-    Hint: nearest_label(fm.load_data("digits", labels=10, seed=seed)) for each seed; then the place of the largest.
+    Hint: nearest_label(fm.load_data("digits", labels=10, seed=seed)) for each seed; then the seed with the largest value.
     """
     found = _hundred()
     if _near(answer, int(np.argmax(found)), 0):
@@ -75,7 +75,7 @@ def collapsed(answer):
         found = answer(list(predicted), low)
         if not _near(found, truth, 0):
             if _near(found, sum(count < low * max(predicted) for count in predicted), 0):
-                return "Compare with the equal share, not with the largest class: that one may have taken too much."
+                return "Compare with the equal share, not with the largest class: that class may have taken too much."
             if _near(found, sum(count < low * sum(predicted) for count in predicted), 0):
                 return "Compare with low times the equal share, not with low times the sum of all."
             return f"For the counts {predicted} and low = {low} it should be {truth}, and yours is {found}."
@@ -93,7 +93,7 @@ def wrong_winner(answer):
     if _near(answer, 100 * truth, 0.6):
         return "As a probability, between 0 and 1: divide by 100."
     if _near(answer, norm.cdf(-1 / 3), 0.006):
-        return "Both vary. The difference of two has a standard deviation of 3 times the root of 2."
+        return "Both vary, so their difference has a standard deviation of 3 times the root of 2."
     if _near(answer, 1 - truth, 0.006):
         return "That is the probability that A comes out ahead."
     return "The difference A - B is normal with mean 1 and standard deviation 3 sqrt(2). How often is it below 0?"
@@ -111,7 +111,7 @@ def classes_seen(answer):
         return "That many are missing. How many are there?"
     if _near(answer, truth / 10, 0.006):
         return "That is the probability for one digit. There are ten."
-    return "With which probability is a given digit missed by all ten pictures?"
+    return "With what probability is a given digit missed by all ten pictures?"
 
 
 @lru_cache(maxsize=None)
@@ -127,10 +127,10 @@ def _twenty():
 def twenty_middles(answer):
     """Median of nearest_label in percent on the middles of 20 clusters, random states 0 to 4.
 
-    Hint: KMeans(20, n_init=4, random_state=seed), its middles as labeled=..., then nearest_label.
+    Hint: KMeans(20, n_init=4, random_state=seed), then pass its middles as labeled=... and call nearest_label.
     """
     if _near(answer, _twenty(), 1.0):
         return None
     if _near(100 * float(answer), _twenty(), 1.0):
         return "In percent, please: multiply by 100."
-    return "Take the middles of 20 clusters as labels, for five random states, and the median of nearest_label."
+    return "Label the middles of 20 clusters, for five random states, and take the median of nearest_label."

@@ -11,7 +11,7 @@ def _near(answer, truth, tolerance):
 def amdahl(answer):
     """A function amdahl(share, factor): how many times faster the whole becomes.
 
-    Hint: before it takes 1; afterward (1 - share) + share / factor.
+    Hint: before, the whole takes 1; afterward, (1 - share) + share / factor.
     """
     if not callable(answer):
         return "The answer should be the function itself, without parentheses: answer = amdahl."
@@ -20,7 +20,7 @@ def amdahl(answer):
         if _near(found, truth, 1e-6 * truth):
             continue
         if _near(found, 1 / truth, 1e-6):
-            return "That is the time the whole then takes, as a share of before. Turn it around."
+            return "That is the new time as a share of the old. Turn it around."
         if share == 0.5 and _near(found, factor, 1e-6):
             return "The whole does not become as fast as its part: the other half takes as long as before."
         return f"For the share {share:g} and the factor {factor:g} it should be {truth:.3f}, and yours is {float(found):.3f}."
@@ -72,9 +72,9 @@ def memory(answer):
     if _near(answer, truth, 0.5):
         return None
     if _near(answer, 4 * truth, 2):
-        return "That is float32: four bytes a number. As uint8 each takes one."
+        return "That is float32: four bytes per number. As uint8 each number takes one."
     if _near(answer, truth / 3, 0.5):
-        return "Three colors a pixel."
+        return "Three colors are stored for each pixel."
     if _near(answer, truth * 1e6, 1e6):
         return "Those are bytes. Divide by a million."
     return "Multiply the number of pictures by the bytes of one (3 x 32 x 32), and divide by a million."
@@ -83,7 +83,7 @@ def memory(answer):
 def mean_gradient(answer):
     """A function mean_gradient(gradients, counts): the gradient of the mean loss over all pictures.
 
-    Hint: weigh each gradient with its number of pictures, add, and divide by the number of all pictures.
+    Hint: weight each gradient by its number of pictures, add them up, and divide by the number of all pictures.
     """
     if not callable(answer):
         return "The answer should be the function itself, without parentheses: answer = mean_gradient."
@@ -100,7 +100,7 @@ def mean_gradient(answer):
             return "That is the sum over all pictures. Divide by their number."
         if found.shape != truth.shape:
             return f"Its shape should be {tuple(truth.shape)}, and yours is {tuple(found.shape)}."
-        return f"Not right for shares of {counts} pictures: weigh by their numbers, and divide by the number of all pictures."
+        return f"Not right for shares of {counts} pictures: weight by their numbers, and divide by the number of all pictures."
     return None
 
 
@@ -116,9 +116,9 @@ def digits(answer):
     for dtype in (torch.bfloat16, torch.float16, torch.float32, torch.float64):
         if not _near(answer, last(dtype), 0):
             continue
-        return None if dtype == torch.bfloat16 else f"That is so in {str(dtype).removeprefix('torch.')}."
+        return None if dtype == torch.bfloat16 else f"That is the answer for {str(dtype).removeprefix('torch.')}."
     if _near(answer, last(torch.bfloat16) + 1, 0):
         return "1 + 2**-8 lies halfway between two numbers and is rounded to 1."
     if np.isclose(float(answer), 2.0 ** -last(torch.bfloat16)):
         return "That is the step itself. Give the exponent k."
-    return "Make a one in torch.bfloat16, add 2.0**-k for growing k, and see when it stops growing."
+    return "Make a 1 in torch.bfloat16, add 2.0**-k to it for k = 1, 2, 3 and so on, and see when it stops growing."

@@ -47,7 +47,7 @@ def by_hand(answer):
     if _near(answer, (mask * each).mean().item(), 0.005):
         return None
     if _near(answer, each[mask].mean().item(), 0.005):
-        return "That is the mean over the kept pictures. Divide by all mu * B of them, here 4."
+        return "That is the mean over the kept pictures. Divide by all mu * B pictures, here 4."
     if _near(answer, each[mask].sum().item(), 0.005):
         return "That is the sum. The loss is a mean over all mu * B pictures, here 4."
     if _near(answer, each.mean().item(), 0.005):
@@ -72,9 +72,9 @@ def cutout_share(answer):
     if _near(answer, truth, 0.001):
         return None
     if _near(answer, cutout.size**2, 0.001):
-        return "That is a square that always lies inside. Its center may be a border pixel, and then part of it is lost."
+        return "That is a square that always lies inside. The center may be a border pixel, and then part of the square is lost."
     if _near(answer, rows / side, 0.001):
-        return "That is the share of the rows. A pixel is covered when its row and its column are."
+        return "That is the share of the rows. A pixel is covered only when both its row and its column are."
     if _near(answer, 100 * truth, 0.1):
         return "As a share between 0 and 1, please."
     return f"The square has a side of {length} pixels; find how many of the 8 rows it covers on average."
@@ -90,9 +90,9 @@ def divisor(answer):
     if _near(answer, truth, 0.01):
         return None
     if _near(answer, 1 / truth, 0.005):
-        return "That is the other way round: the paper divides by more, so its gradient is the smaller one."
+        return "That is the other way around: the paper divides by more, so its gradient is the smaller one."
     if _near(answer, digits.mu * digits.batch_size / 200, 0.01):
-        return "That is the weight of the late step. Give the one of the early step."
+        return "That is the weight for the late step. Give the weight for the early step."
     return "Divide the same sum by 28, and by 224. How many times as large is the first?"
 
 
@@ -138,7 +138,7 @@ def soft(answer):
         return "The value is right, but its gradient on the strong logits is not: do not detach those."
     sure = answer(*_exactly_sure(), 1.0).to(truth.dtype)
     if not torch.isfinite(sure):
-        return "Not a number where q or p is exactly 0 or 1: take log_softmax, which never gives the logarithm of 0."
+        return "Not a number where q or p is exactly 0 or 1: use log_softmax, which never takes the logarithm of 0."
     return None if torch.isclose(sure, torch.tensor(2.0).log()) else EXACTLY
 
 
@@ -158,14 +158,14 @@ def gradient(answer):
     with torch.no_grad():
         value = torch.as_tensor(answer(weak, strong.detach(), 0.8)).to(truth.dtype)
     if value.shape != truth.shape:
-        return f"The slope has one number a logit, shape {tuple(truth.shape)}; yours has {tuple(value.shape)}."
+        return f"The slope has one number per logit, shape {tuple(truth.shape)}; yours has {tuple(value.shape)}."
     same = lambda scale: torch.allclose(value, truth * scale, atol=1e-5)
     if same(1):
         weak, strong = _exactly_sure()
         slope = torch.as_tensor(answer(weak, strong, 1.0)).to(truth.dtype)
         return None if torch.allclose(slope, torch.tensor([[-0.5, 0.5, 0.0]]), atol=1e-5) else EXACTLY
     if same(-1):
-        return "The sign is turned round: a slope points uphill."
+        return "The sign is reversed: a slope points uphill."
     if same(len(weak)):
         return "The mean is missing: divide by the number of unlabeled pictures."
     if same(len(weak) / loss.mask.sum()):

@@ -81,11 +81,11 @@ def rows(answer):
         if found[:1] != ["path,class"]:
             return "The first line should be path,class."
         if found and not found[-1]:
-            return "The last line is empty. A text that ends with a line break has nothing after it: splitlines, not split."
+            return "The last line is empty. A text that ends with a line break has nothing after it: use splitlines, not split."
         if len(found) != 1 + len(labels):
             return f"There should be a line for each of the {len(labels)} files, and one above them."
         if sorted(found) == sorted(text.getvalue().splitlines()) and found != text.getvalue().splitlines():
-            return "The lines are right; order them by the file's name."
+            return "The lines are right; order them by file name."
         if found != text.getvalue().splitlines():
             return "A line is not right. A class name with a comma or a quotation mark in it needs quotes: let csv write it."
     return None
@@ -94,7 +94,7 @@ def rows(answer):
 def surest_mistakes(answer):
     """A function surest_mistakes(q, y, k): indices of the k wrong answers with the largest confidence, the surest first.
 
-    Hint: np.flatnonzero(q.argmax(axis=1) != y) are the wrong ones; order them by falling q.max(axis=1).
+    Hint: np.flatnonzero(q.argmax(axis=1) != y) gives the wrong ones; order them by falling q.max(axis=1).
     """
     if not callable(answer):
         return "The answer should be the function itself, without parentheses: answer = surest_mistakes."
@@ -107,13 +107,13 @@ def surest_mistakes(answer):
         if found == truth:
             continue
         if found == np.argsort(-q[wrong].max(axis=1))[:k].tolist():
-            return "These are places among the wrong ones; look up in the list of the wrong ones which examples they are."
+            return "These are places among the wrong answers; look up in the list of wrong answers which examples they are."
         if any(q[i].argmax() == y[i] for i in found):
-            return "Some of these are right answers. Keep the wrong ones first, then order them."
+            return "Some of these are right answers. First keep only the wrong ones, then order them."
         if len(found) != len(truth):
-            return f"With k = {k} there should be {len(truth)} of them, and yours gives {len(found)}."
+            return f"With k = {k} there should be {len(truth)} indices, and yours gives {len(found)}."
         if sorted(found) == sorted(truth):
-            return "The right ones, in another order: the surest first."
+            return "The right ones, but in the wrong order: put the surest first."
         return "These are not the surest: order by falling confidence before you cut."
     return None
 
@@ -130,5 +130,5 @@ def width(answer):
     if _near(answer, 1 / truth, 0.02):
         return "Turn it around: the new width over the old one."
     if _near(answer, 1 / 3, 0.01):
-        return "Three times the pictures do not make it three times narrower; it goes with the square root."
+        return "Three times the pictures do not make the interval three times narrower; its width goes with the square root."
     return "Work out wilson(90, 100) and wilson(270, 300), take each one's width, and divide the new by the old."

@@ -39,12 +39,12 @@ def gap(answer):
     if _near(answer, truth, 0.3):
         return None
     if _near(answer, -truth, 0.3):
-        return "The sign: how many points more, as a positive number."
+        return "The sign: give how many points wider the gap is, as a positive number."
     if _near(answer, truth / 100, 0.003):
         return "In points, please: multiply by 100."
     if _near(answer, unequal, 0.3):
         return "That is the gap with the unequal pile. How much of it is there with the equal one, too?"
-    return "For each pile take the mean of the first five entries minus that of the last five. Then subtract."
+    return "For each pile take the mean of the first five entries minus the mean of the last five. Then subtract."
 
 
 def balanced(answer):
@@ -80,7 +80,7 @@ def _shares(q, p, rounds, rows=True):
 def shares(answer):
     """A function shares(q, p, rounds=50): the shares of the classes in a pile, by expectation and maximization.
 
-    Hint: a round is corrected = q * s / p, rows divided by their sums, and s = their mean over the rows.
+    Hint: in each round corrected = q * s / p; divide its rows by their sums; the new s is the mean of the rows.
     """
     if not callable(answer):
         return "The answer should be the function itself, without parentheses: answer = shares."
@@ -96,14 +96,14 @@ def shares(answer):
         if np.allclose(found, q.mean(axis=0), atol=1e-6):
             return "That is the mean answer as it is. Correct the answers by s / p first."
         if np.allclose(found, _shares(q, np.full(classes, 1 / classes), rounds), atol=1e-6):
-            return "Divide by p, the shares of the training, and not by equal ones."
+            return "Divide by p, the shares in training, and not by equal shares."
         if np.allclose(found, _shares(q, p, rounds, rows=False), atol=1e-6):
-            return "Each corrected row must sum to one before you take the mean: it is one picture's probabilities. Not s at the end."
+            return "Make each corrected row sum to one, not s at the end: a row is one picture's probabilities."
         if not np.isclose(found.sum(), 1, atol=1e-6):
-            return "The shares should sum to one: bring each corrected row to the sum one before you take the mean."
+            return "The shares should sum to one: divide each corrected row by its sum before you take the mean."
         if rounds == 1:
-            return "Wrong after the first round already: start from s = p, correct q by s / p, and take means of the whole rows."
-        return f"Right for one round, wrong for {rounds}: correct the first q anew in each round, not the corrected one."
+            return "Already wrong after the first round: start from s = p, correct q by s / p, and take means of the whole rows."
+        return f"Right for one round, wrong for {rounds}: correct the original q anew in each round, not the corrected one."
     return None
 
 
@@ -147,9 +147,9 @@ def gate(answer):
     if _near(answer, 100 * truth, 0.5):
         return "As a share between 0 and 1, please."
     if _near(answer, 200 / 540, 0.005):
-        return "Divide by all that are kept, the strangers among them."
+        return "Divide by all that are kept, including the strangers."
     if _near(answer, 0.5, 0.001) or _near(answer, 0.4, 0.001):
-        return "Not the share that passes, and not the share in the pile: the share among those that passed."
+        return "Give not the share that passes, and not the share in the pile, but the share among those that passed."
     return "200 strangers pass. How many pass in all?"
 
 
@@ -185,5 +185,5 @@ def quarter(answer):
     if _near(answer, truth[0.25] / 100, 0.005):
         return "In percent, please: multiply by 100."
     if _near(answer, truth[0.5], 0.5):
-        return "That is the nearer half; give share=0.25."
+        return "That is with the nearer half; use share=0.25."
     return "Take the fifth of the numbers that cleaned returns, for the seeds 0 to 4, and then the median."

@@ -28,7 +28,7 @@ def rate(answer):
     if _near(answer, r.lr / 2, 2e-4):
         return "That is half of the rate at the start: a straight line. The cosine falls slowly at first."
     if _near(answer, r.lr * math.cos(math.pi / 4), 2e-4):
-        return "That takes the whole run as a quarter circle, down to 0; here it is 7/16 of a half circle."
+        return "That treats the whole run as a quarter circle, down to 0; here it is 7/16 of a half circle."
     if _near(answer, math.cos(7 * math.pi / 32), 2e-3):
         return "That is the factor. Multiply by the rate at the start."
     return "Put k / K = 1/2 into lr * cos(7 pi k / (16 K)); the rate at the start is fm.recipe('cifar10').lr."
@@ -37,7 +37,7 @@ def rate(answer):
 def seen(answer):
     """How often, on average, one of 250 labeled images passes through the net as a labeled image in the paper's run.
 
-    Hint: batch_size labeled images a step, steps steps, shared by 250 images.
+    Hint: batch_size labeled images per step, times the number of steps, shared by 250 images.
     """
     r = recipe("cifar10")
     truth = r.batch_size * r.steps / 250
@@ -49,7 +49,7 @@ def seen(answer):
         return "That is with 40 labels, as on the page. Here there are 250."
     if _near(answer, truth * r.mu, 0.005 * truth * r.mu):
         return "mu counts unlabeled images; a step has batch_size labeled ones."
-    return "Labeled images a step, times steps, divided by 250."
+    return "Take labeled images per step, times steps, divided by 250."
 
 
 def undecayed(answer):
@@ -63,9 +63,9 @@ def undecayed(answer):
     if _near(answer, decayed, 0.5):
         return "Those are the decayed ones."
     if _near(answer, 100 * plain / (plain + decayed), 0.1) or _near(answer, plain / (plain + decayed), 0.001):
-        return "That is their share. How many are they?"
+        return "That is their share. How many are there?"
     if _near(answer, 5658, 0.5):
-        return "Those are Wide ResNet-28-2's, printed on the page. Count in the digits' net."
+        return "That is the number for Wide ResNet-28-2, printed on the page. Count in the digits' net."
     return "Add up p.numel() over net.parameters() with p.ndim == 1."
 
 
@@ -81,8 +81,8 @@ def decay(answer):
         return "A decay lies between 0 and 1."
     left = float(answer) ** 500
     if float(answer) > truth:
-        return f"Too slow: with that decay {left:.3%} of the start are left after 500 steps."
-    return f"It works, and a larger one does too: with that decay only {left:.2%} are left."
+        return f"Too slow: with that decay {left:.3%} of the start is left after 500 steps."
+    return f"That works, but a larger one does, too: with that decay only {left:.2%} of the start is left."
 
 
 def without_gradient(answer):
@@ -101,10 +101,10 @@ def without_gradient(answer):
         truth = {f"blocks.{k}.norm1.{kind}" for k in (1, 2) for kind in ("weight", "bias")} if dead else set()
         found = set(answer(net, images))
         if stale and found < truth:
-            return "A gradient that was there before the call passes for one of these images: clear them first."
+            return "Gradients from before the call are taken for gradients from these images: clear them first."
         if found != truth:
             missing, extra = sorted(truth - found), sorted(found - truth)
-            what = f"it misses {missing[0]}" if missing else f"it names {extra[0]}, which has one"
+            what = f"it misses {missing[0]}" if missing else f"it names {extra[0]}, which has a gradient"
             return f"For a net {'with' if dead else 'without'} dead parts {what}."
     return None
 
@@ -123,7 +123,7 @@ def wrong_kept(answer):
     if str(answer) not in MISTAKES:
         return f"Give one of the eleven names: {', '.join(MISTAKES)}."
     if str(answer) == order[0][1]:
-        return "That is no strong view, which has the most. Which comes next?"
+        return "That mistake, no strong view, has the most. Which comes next?"
     if not ends[str(answer)]:
-        return "That one breaks off and has no end."
-    return "Another one has more."
+        return "A run with that mistake breaks off before the end."
+    return "Another mistake has more."

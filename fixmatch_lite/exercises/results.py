@@ -24,7 +24,7 @@ def pictures(answer):
         return "That is the difference in points. How many of 10,000 pictures is it?"
     if _near(answer, -truth, 1):
         return "The sign: FixMatch has the smaller error, so it gets more right."
-    return "Take the difference of the two errors in percent, of 10,000 pictures."
+    return "Take the difference of the two errors, in percent of 10,000 pictures."
 
 
 def stl(answer):
@@ -40,7 +40,7 @@ def stl(answer):
     if _near(answer, 7.98 - 5.17, 0.01):
         return "That is the difference in points. Divide it by its standard error."
     if _near(-float(answer), truth, 0.05):
-        return "The size is right; CTAugment has the smaller error, so take its error from RandAugment's."
+        return "The size is right; CTAugment has the smaller error, so subtract its error from RandAugment's."
     return "Divide the difference of the means by the root of (1.50² + 0.63²) / 5."
 
 
@@ -77,7 +77,7 @@ def aligned(answer):
                         "the classes need not be equally frequent, so multiply by p_data."))
     q, half = np.full((1, 3), 1 / 3), np.array([0.0, 0.5, 0.5])
     if not np.allclose(answer(q, half.copy(), half), q, atol=1e-5):
-        return "A class that neither model nor labels know keeps its answer: add 1e-6 to both shares, p_data too."
+        return "A class that neither model nor labels know keeps its probability: add 1e-6 to both shares, p_data too."
     return None
 
 
@@ -107,7 +107,7 @@ def relative(answer):
     if _near(100 * float(answer), truth, 0.1):
         return "In percent, please: multiply by 100."
     if _near(answer, 2.68, 0.01):
-        return "Those are points of the whole. Which share of UDA's error is it?"
+        return "Those are percentage points. What share of UDA's error is that?"
     if _near(answer, 100 * 2.68 / 28.54, 0.1):
         return "Divide by UDA's error, not by FixMatch's."
     return "UDA's error is 28.54 + 2.68. Divide 2.68 by it."
@@ -122,7 +122,7 @@ def folds(answer):
     if _near(answer, truth, 0):
         return None
     if _near(answer, 8 * 3.36**2 / 2.42**2, 0.06) or _near(answer, truth - 1, 0):
-        return "Nearly: round up to a whole number of folds."
+        return "Almost: round up to a whole number of folds."
     if _near(answer, math.ceil(2 * 3.36**2 / 2.42**2), 0):
-        return "That makes it one standard error. Two are wanted."
+        return "That makes the difference one standard error. It should be two."
     return "Set 2 sqrt((s² + s²) / n) to 2.42 and solve for n."

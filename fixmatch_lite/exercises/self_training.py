@@ -25,7 +25,7 @@ def boundary(answer):
     """Boundary in hours of a linear SVM with C = 1 on the five labeled students at a pass mark of 30.
 
     Hint: the boundary is where coef_ * x + intercept_ = 0. It is not halfway, because with C = 1 the SVM prefers a
-    wider street that two students stand in.
+    wider street with two students in it.
     """
     split, svm = _svm(30)
     truth = -svm.intercept_[0] / svm.coef_[0, 0]
@@ -54,7 +54,7 @@ def keep(answer):
         q[0, :2] = tau, 1 - tau  # a confidence equal to tau
         mask, pseudo_label = (np.asarray(part) for part in answer(q, tau))
         if mask.shape != (40,) or pseudo_label.shape != (40,):
-            return (f"Both arrays should have one entry an example; yours have shapes {mask.shape} and "
+            return (f"Both arrays should have one entry per example; yours have shapes {mask.shape} and "
                     f"{pseudo_label.shape}.")
         if pseudo_label.dtype == bool:
             return "The mask comes first, then the class."
@@ -62,7 +62,7 @@ def keep(answer):
             return "The mask should be boolean: the result of a comparison."
         truth = q.max(axis=1) >= tau
         if np.array_equal(mask[1:], truth[1:]) and not mask[0]:
-            return "Nearly: a confidence exactly equal to tau is kept, so compare with >=."
+            return "Almost: a confidence exactly equal to tau is kept, so compare with >=."
         if not np.array_equal(mask, truth):
             return "The mask is wrong for some examples: compare the largest probability of each row with tau."
         if not np.array_equal(pseudo_label, q.argmax(axis=1)):
@@ -82,7 +82,7 @@ def last_tau(answer):
     if _near(answer, truth, 0.005):
         return None
     if float(answer) > truth:
-        return f"At tau = {float(answer):.3f} nobody is kept: no confidence of the first round is so high."
+        return f"At tau = {float(answer):.3f} nobody is kept: no confidence of the first round is that high."
     return f"At tau = {float(answer):.3f} someone is kept, but tau can still be larger."
 
 
@@ -98,7 +98,7 @@ def inside(answer):
     if _near(answer, np.sum(score >= 1), 0):
         return "Those are the students outside the street, who cannot move it. Count the others."
     if _near(answer, len(score), 0):
-        return "So many could with wrong pseudo-labels. Count those who could with the SVM's own answers."
+        return "That many could move it with wrong pseudo-labels. Count those who could with the SVM's own answers."
     return "Count the unlabeled students whose score lies between -1 and +1."
 
 
@@ -113,7 +113,7 @@ def unseen_grade(answer):
     if _near(answer, truth, 1e-6):
         return None
     if _near(answer, 1 - truth, 1e-6) or _near(answer, truth * len(test), 1e-6):
-        return "Asked is the fraction, between 0 and 1, of test students whose grade does not occur among the labels."
+        return "Give the fraction, between 0 and 1, of test students whose grade does not occur among the labels."
     return "List the grades of the five labeled students first: which of the three is missing?"
 
 
@@ -145,6 +145,6 @@ def surer_teacher(answer):
     if _near(100 * float(answer), truth, 0.3):
         return "In points, please: multiply the fraction by 100."
     if _near(answer, _mean_gain(10, 0.8), 0.1):
-        return "That is the gain with C = 10, as the chapter prints it. Asked is C = 100."
+        return "That is the gain with C = 10, as the chapter prints it. The exercise asks for C = 100."
     side = "less" if float(answer) > truth else "more"
     return f"Measured, it is {side} than that. Average gain(draw, 100, 0.8) over the five digit_draws, in points."

@@ -33,11 +33,11 @@ def longer(answer):
     if _near(answer, 2.5 * slope, 0.05):
         return None
     if _near(answer, intercept + 2.5 * slope, 0.05):
-        return "That is the prediction for a student of 2.5 hours. Asked is the difference between two students."
+        return "That is the prediction for a student with 2.5 hours. Give the difference between two students."
     if _near(answer, slope, 0.05):
         return "That is the slope, the marks for one hour more. How many hours are asked for?"
     if _near(answer, 2.5 * float(_five_label_line()[1].coef_[0]), 0.05):
-        return "That is the line of the five labeled students. Use the one fitted on all 25."
+        return "That is the line of the five labeled students. Use the line fitted on all 25."
     return "Only the slope of the line over all 25 students is needed: it is marks per hour."
 
 
@@ -51,23 +51,23 @@ def worst_miss(answer):
     if _near(answer, np.abs(miss).max(), 0.1):
         return None
     if _near(answer, np.abs(miss).mean(), 0.05):
-        return "That is the mean error. Asked is the largest one."
+        return "That is the mean error. Give the largest error."
     if _near(answer, miss.min(), 0.05) or _near(answer, np.abs(miss.min()), 0.05):
-        return "That is the student whose marks lie furthest above the line. Misses to the other side count too."
+        return "That is the student whose marks lie furthest above the line. Misses on the other side count, too."
     return "Take the absolute differences between predicted and actual marks of the eight test students."
 
 
 def hours_for_17(answer):
     """Hours at which the five-label line gives 17 marks.
 
-    Hint: a + b x = 17, so subtract a on both sides, then divide by b. Mind the sign of a.
+    Hint: a + b x = 17, so subtract a from both sides, then divide by b. Mind the sign of a.
     """
     _, line = _five_label_line()
     a, b = float(line.intercept_), float(line.coef_[0])
     if _near(answer, (17 - a) / b, 0.02):
         return None
     if _near(answer, a + 17 * b, 1.0):
-        return "That is the mark for 17 hours. Asked are the hours for 17 marks: solve for x."
+        return "That is the prediction for 17 hours. Find the hours for 17 marks: solve for x."
     if _near(answer, (17 + a) / b, 0.02):
         return "Mind the sign: the intercept is negative, and it is subtracted."
     return "Solve a + b x = 17 for x with line_5.intercept_ and line_5.coef_[0]."
@@ -93,10 +93,10 @@ def refit(answer):
             return "The function should return two numbers, the intercept and the slope."
         if not np.allclose(found, [second.intercept_, second.coef_[0]], rtol=1e-6, atol=1e-6):
             if np.allclose(found[::-1], [second.intercept_, second.coef_[0]], rtol=1e-6, atol=1e-6):
-                return "The two numbers are right, in the wrong order: intercept first, then slope."
+                return "The two numbers are right, but in the wrong order: intercept first, then slope."
             if bonus and np.allclose(found, [first.intercept_, first.coef_[0]], rtol=1e-6, atol=1e-6):
                 return "With a bonus the line should move, and yours does not: is the bonus added before the refit?"
-            return f"With a bonus of {bonus:g} on a table of my own, the refitted line is another one."
+            return f"With a bonus of {bonus:g} on a table that the checker drew, the refitted line should be a different one."
     return None
 
 
@@ -112,7 +112,7 @@ def whom_to_ask(answer):
         return f"Five hours are asked for; these are {len(chosen)}."
     too_many = Counter(chosen.round(6).tolist()) - Counter(hours.round(6).tolist())
     if too_many:
-        return f"{next(iter(too_many))} is chosen more often than it stands among the 17 hours of x_train."
+        return f"{next(iter(too_many))} is chosen more often than it occurs among the 17 hours of x_train."
     # The variance is convex in each hour, so the best five are some of the smallest and the rest of the largest.
     ordered = np.sort(hours)
     best = max(np.var(np.concatenate([ordered[:k], ordered[len(ordered) - 5 + k:]])) for k in range(6))
@@ -149,5 +149,5 @@ def enough_labels(answer):
     if n == truth:
         return None
     side = "is still above" if _worst_error(n) > 10 else "is not above"
-    more = "" if _worst_error(n) > 10 else ", but that was so with fewer labels already"
+    more = "" if _worst_error(n) > 10 else ", but that was already so with fewer labels"
     return f"With {n} labels the worst of the 200 draws is off by {_worst_error(n):.1f} marks, which {side} 10{more}."

@@ -29,7 +29,7 @@ def threshold(answer):
 def thresholds(answer):
     """A function thresholds(sigma, N, tau) that returns FlexMatch's threshold for each class.
 
-    Hint: beta is sigma divided by the larger one of sigma.max() and N - sigma.sum().
+    Hint: beta is sigma divided by the larger of sigma.max() and N - sigma.sum().
     """
     if not callable(answer):
         return "The answer should be the function itself, without parentheses: answer = thresholds."
@@ -38,7 +38,7 @@ def thresholds(answer):
         beta = sigma / max(sigma.max(), n - sigma.sum())
         truth, found = tau * beta / (2 - beta), torch.as_tensor(answer(sigma.clone(), n, tau)).to(sigma.dtype)
         if found.shape != truth.shape:
-            return f"There should be one threshold a class, {len(sigma)} in all."
+            return f"There should be one threshold per class, {len(sigma)} in all."
         if not torch.isfinite(found).all():
             return "Where all counts are zero, nothing may be divided by zero: the denominator is then N."
         if not torch.allclose(found, truth, atol=1e-5):
@@ -65,14 +65,14 @@ def weight(answer):
 def adaptive(answer):
     """FreeMatch's threshold after 100 batches of mean confidence 0.8, from 0.1, at a decay of 0.99.
 
-    Hint: what is missing to 0.8 shrinks by the factor 0.99 in each batch, from 0.7 on.
+    Hint: the distance to 0.8 starts at 0.7 and shrinks by the factor 0.99 in each batch.
     """
     if _near(answer, 0.8 - 0.7 * 0.99**100, 0.005):
         return None
     if _near(answer, 0.8 * (1 - 0.99**100), 0.003):
-        return "Nearly: it starts from 0.1 and not from 0."
+        return "Almost: it starts from 0.1, not from 0."
     if _near(answer, 0.8, 0.003):
-        return "There it ends after very many batches. After 100 it is still on its way."
+        return "That is where it ends after very many batches. After 100 it is still on its way."
     return "Repeat tau = 0.99 * tau + 0.01 * 0.8 a hundred times, from 0.1."
 
 
@@ -84,7 +84,7 @@ def forced(answer):
     if _near(answer, 400, 0):
         return None
     if _near(answer, 800, 0):
-        return "You counted each mistake twice: a false A is also a missing B, but one label."
+        return "You counted each mistake twice: a false A is also a missing B, but only one label."
     return "Of 500 pictures called A, at most 100 can be A."
 
 

@@ -61,7 +61,7 @@ def sharpened(answer):
         truth = softmax(np.log(np.clip(q, 1e-300, None)) / T, axis=1)
         if not np.allclose(found, truth, atol=1e-6):
             if np.allclose(found, softmax(np.log(np.clip(q, 1e-300, None)) * T, axis=1), atol=1e-6):
-                return "That is the power T; the power is 1 / T."
+                return "That is with the power T; the power should be 1 / T."
             return f"For {classes} classes and T = {T} some rows are not right."
     return None
 
@@ -69,14 +69,14 @@ def sharpened(answer):
 def entropy_peak(answer):
     """The q above one half at which entropy pushes hardest.
 
-    Hint: np.linspace(0.5, 0.999, 100_000) as a grid, and np.argmax of the push on it.
+    Hint: take np.linspace(0.5, 0.999, 100_000) as a grid, and np.argmax of the push on it.
     """
     force = lambda q: q * (1 - q) * np.log(q / (1 - q))
     truth = minimize_scalar(lambda q: -force(q), bounds=(0.5, 0.999), method="bounded").x
     if _near(answer, truth, 0.006):
         return None
     if _near(answer, 1 - truth, 0.006):
-        return "That is where it pushes hardest downward. Asked is the one above one half."
+        return "That is where it pushes hardest downward. Give the q above one half."
     if 0.5 < float(answer) < 1:
         return f"At q = {float(answer):.3f} the push is {force(float(answer)):.4f}; elsewhere it is larger."
     return "The answer is a probability above one half."
@@ -85,19 +85,19 @@ def entropy_peak(answer):
 def largest(answer):
     """The largest push with a hard target on the same view, three classes and no threshold.
 
-    Hint: the class it answers has a third or more, and the push on it is 1 minus that.
+    Hint: the class that the model answers has a probability of a third or more; the push on its logit is 1 minus that.
     """
     if _near(answer, 2 / 3, 0.005):
         return None
     if _near(answer, 0.5, 1e-6):
-        return "So large it is with two classes. How unsure can an answer be with three?"
+        return "That is the largest push with two classes. How unsure can an answer be with three?"
     if _near(answer, 0.05, 1e-6):
-        return "That is with the threshold. Without it unsurer pictures push, too."
+        return "That is with the threshold. Without it, less sure answers push, too."
     if _near(answer, 1 / 3, 0.005):
         return "That is the answer of the model. The push is target minus answer."
     if _near(answer, -2 / 3, 0.005):
         return "The size is right; the question asks for the size alone."
-    return "Take the unsurest picture there can be. What is its target, and what is its answer?"
+    return "Take the most unsure answer there can be. What is it, and what is its target?"
 
 
 @lru_cache(maxsize=None)

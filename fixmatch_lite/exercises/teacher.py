@@ -56,7 +56,7 @@ def forgotten(answer):
         return None
     digit = int(answer)
     if 0 <= digit <= 9:
-        return f"Of the test pictures of {digit} it recognizes {recall[digit]:.0%}; of another digit fewer."
+        return f"Of the test pictures of {digit} it recognizes {recall[digit]:.0%}; of another digit, a smaller share."
     return "The answer is a digit, 0 to 9."
 
 
@@ -83,7 +83,7 @@ def surest(answer):
                 return "Are these places within a class? np.flatnonzero(prediction == c) tells which examples they are."
             return "The number is right, but not the examples: order by falling confidence before you cut."
         if found.tolist() != truth:
-            return "The right examples; now sort the indices."
+            return "These are the right examples; now sort the indices."
     return None
 
 
@@ -96,14 +96,14 @@ def validation_size(answer):
     if -0.5 <= float(answer) - truth <= 1:  # rounded up, the quotient gives one more: a float is not exact
         return None
     if _near(answer, 0.09 / 0.01, 0.5):
-        return "The standard deviation of one point is 0.01, and it is squared."
+        return "A standard deviation of one point is 0.01, and it is squared."
     return "Set sqrt(p (1 - p) / n) to 0.01 with p = 0.9, and solve for n."
 
 
 def winner(answer):
     """Mean of the best of ten accuracies on 20 pictures each, all settings right with probability 0.9, in percent.
 
-    Hint: random.binomial(20, 0.9, size=(many, 10)), the maximum of each row, and its mean over 20.
+    Hint: random.binomial(20, 0.9, size=(many, 10)), the maximum of each row, and the mean of these divided by 20.
     """
     below = binom.cdf(np.arange(-1, 21), 20, 0.9) ** 10
     truth = 100 * np.sum(np.diff(below) * np.arange(21)) / 20

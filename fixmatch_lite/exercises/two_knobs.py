@@ -58,7 +58,7 @@ def summary(answer):
 def wrong_a_step(answer):
     """Wrong pseudo-labels a step in the first interval of the run digits-grid-tau0-mu7-seed0.
 
-    Hint: mask_rate * mu * batch_size images are kept a step; 1 - pseudo_label_accuracy of them are wrong.
+    Hint: mask_rate * mu * batch_size images are kept per step; a share of 1 - pseudo_label_accuracy of them is wrong.
     """
     run = runs.load("digits-grid-tau0-mu7-seed0")
     m, pool = run.metrics[0], run.recipe.mu * run.recipe.batch_size
@@ -66,10 +66,10 @@ def wrong_a_step(answer):
     if _near(answer, truth, 1):
         return None
     if _near(answer, truth / pool, 0.01):
-        return "That is a share. How many of the unlabeled images of a step is it?"
+        return "That is a share. How many of a step's unlabeled images is that?"
     if _near(answer, pool * m.mask_rate - truth, 1):
         return "Those are the right ones."
-    return "Take run.metrics[0]: kept images a step, times the share of the kept that is wrong."
+    return "Take run.metrics[0]: kept images per step, times the share of the kept that is wrong."
 
 
 def wait(answer):
@@ -82,12 +82,12 @@ def wait(answer):
     if _near(answer, truth.step, 0.5):
         return None
     if _near(answer, first(0.5).step, 0.5):
-        return "That is the run with tau = 0.5. Give the step of the one with 0.99."
+        return "That is the run with tau = 0.5. Give the step for the run with 0.99."
     if _near(answer, truth.mask_rate, 0.005):
         return "That is the share kept. At which step was it?"
     if float(answer) > truth.step:
-        return "Earlier already half are kept: take the first such evaluation."
-    return "There fewer than half are kept; see m.mask_rate for m in run.metrics."
+        return "Half are kept even earlier: take the first such evaluation."
+    return "At that step fewer than half are kept; see m.mask_rate for m in run.metrics."
 
 
 def certain(answer):
@@ -102,7 +102,7 @@ def certain(answer):
         return None
     if not float(answer) >= truth:
         return "At that lead float32 still tells the softmax from 1."
-    return "There it is exactly 1, but a smaller lead does it too."
+    return "At that lead it is exactly 1, but a smaller lead is enough."
 
 
 def flattery(answer):

@@ -30,11 +30,11 @@ class AugmentationBench(Widget):
     """One picture under one operation at one level, and what models answer. Used in chapter 7.
 
     Args:
-        images: uint8 ``(N, C, H, W)``, ``C`` 1 or 3, small ones: all of their changed forms go into the page.
+        images: uint8 ``(N, C, H, W)``, ``C`` 1 or 3, small, since all their changed forms go into the page.
         y: ``(N,)`` their classes.
         models: ``{name: a function from float32 (N, C, H, W) in [-1, 1] to logits (N, classes)}``.
-        class_names: one a class; the numbers of the classes if None.
-        preset: whose magnitudes, as in `RandAugment`.
+        class_names: one for each class; the class numbers if None.
+        preset: whose magnitudes are used, as in `RandAugment`.
         fill: gray level of uncovered pixels; None takes the preset's.
         operation, level: where the controls start.
 

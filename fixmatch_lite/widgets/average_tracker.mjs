@@ -68,8 +68,8 @@ function render({ model, el }) {
   });
   const out = numbers([
     ["memory", "remembers about"],
-    ["smoother", "changes per step, smaller by"],
-    ["left", "of the start is left"],
+    ["smoother", "step-to-step changes smaller by"],
+    ["left", "share of the start left"],
   ]);
   const told = (decay) => {
     const found = measure(values, decay);
@@ -82,13 +82,13 @@ function render({ model, el }) {
   root.append(
     out.list,
     key([
-      ["labeled", "thin line: the net's", "line"],
-      ["accuracy", "thick line: the average's", "thick"],
+      ["labeled", "thin line: the number itself", "line"],
+      ["accuracy", "thick line: its moving average", "thick"],
     ]),
   );
   const refresh = foot(root, model, ["decay"], () => ({
     caption: "Every decay",
-    head: ["decay", "remembers", "smoother by", "of the start is left"],
+    head: ["decay", "remembers", "smoother by", "share of the start left"],
     rows: decays.map((d) => [String(d), ...Object.values(told(d))]),
   }));
   const update = () => {

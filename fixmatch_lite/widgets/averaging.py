@@ -25,7 +25,7 @@ class AverageTracker(Widget):
     def __init__(self, values, name="a weight", decay=0.9):
         values = np.asarray(values, dtype=float)
         if values.ndim != 1 or len(values) < 2 or not np.isfinite(values).all():
-            raise FixMatchError("Give at least two numbers, one a step, all of them finite.")
+            raise FixMatchError("Give at least two numbers, one for each step, all finite.")
         super().__init__({"values": values, "name": name, "decays": DECAYS,
                           "decay": min(DECAYS, key=lambda d: abs(d - decay))}, f"steps={len(values)}")
 

@@ -87,7 +87,7 @@ def finite(name, values, digits=4):
     values = quantize(values, digits)
     rows = [row if isinstance(row, list) else [row] for row in values] if isinstance(values, list) else [[values]]
     if any(isinstance(v, bool) or not isinstance(v, (int, float)) for row in rows for v in row):
-        raise FixMatchError(f"{name} must hold finite numbers, and one is none (nan, None or text): leave it out, or replace it.")
+        raise FixMatchError(f"{name} must hold finite numbers, and one is not (nan, None or text): leave it out, or replace it.")
     return values
 
 

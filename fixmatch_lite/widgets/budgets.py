@@ -10,13 +10,13 @@ FACTORS = [1, 1.5, 2, 3, 5, 10, 20, 50, 100, 1000]
 
 
 class StepBudget(Widget):
-    """A training step in parts; one of them gets faster, and what becomes of the whole. Used in chapter 17.
+    """A training step in parts: one part gets faster, and the figure shows what the whole gains. Used in chapter 17.
 
     Args:
         names: of the parts, at least two, all different.
         ms: ``(parts,)`` floats, milliseconds of each, all above 0.
         part: which one gets faster.
-        factor: how many times, where the slider starts (the nearest of `FACTORS`).
+        factor: how many times faster; where the slider starts (the nearest of `FACTORS`).
 
     Raises:
         FixMatchError: names and times do not fit together, or there is no such part.
@@ -30,7 +30,7 @@ class StepBudget(Widget):
         if not (len(set(names)) == len(names) == len(ms) >= 2 and np.isfinite(ms).all() and (ms > 0).all()):
             raise FixMatchError("Give at least two parts with different names, and a time above 0 for each.")
         if part not in names:
-            raise FixMatchError(f"There is no part {part!r}; there are {', '.join(names)}.")
+            raise FixMatchError(f"There is no part {part!r}; choose one of {', '.join(names)}.")
         super().__init__({"names": names, "ms": ms, "part": part, "factors": FACTORS,
                           "factor": min(FACTORS, key=lambda f: abs(f - factor))}, f"parts={len(names)}")
 
@@ -56,7 +56,7 @@ class Ratio(Widget):
     Args:
         runs: {mu: recorded runs with that mu}; accuracies are medians over the runs of one mu at each step, then over
             five evaluations.
-        mu: the one that is brought out.
+        mu: whose curve is highlighted.
         budget: images, all views counted, that may pass through the net.
 
     Raises:
@@ -70,7 +70,7 @@ class Ratio(Widget):
         for ratio, some in sorted(runs.items()):
             steps = {tuple(m.step for m in run.metrics) for run in some}
             if len(steps) != 1:
-                raise FixMatchError(f"For mu = {ratio} give one run or more, all evaluated at the same steps.")
+                raise FixMatchError(f"For mu = {ratio} give at least one run, all evaluated at the same steps.")
             accuracy = np.median([[m.test_accuracy_raw for m in run.metrics] for run in some], axis=0)
             smooth = [float(np.median(accuracy[max(0, k - 4):k + 1])) for k in range(len(accuracy))]
             size = some[0].recipe.batch_size
@@ -105,6 +105,6 @@ class Ratio(Widget):
             still.text(*paths[mu][-1], f"μ {mu}", dx=-2, dy=-7, anchor="end")
             reached = "not measured yet" if accuracy is None else f"{100 * accuracy:.1f} %"
             rows.append((f"mu {mu}", f"{done:,}", reached))
-        text = f"Test accuracy by images through the net. With {budget:,} images (dashed line)"
+        text = f"Test accuracy against images through the net. With {budget:,} images (dashed line)"
         told = "; ".join(f"{name} does {done} steps, {accuracy}" for name, done, accuracy in rows)
         return still.svg(f"{text} {told}.") + f"<p>{text}:</p>" + table(["", "steps", "accuracy"], rows)

@@ -23,7 +23,7 @@ class Reliability(Widget):
 
     Raises:
         FixMatchError: lengths that differ, a class without a logit, logits that are not finite, or a threshold or temperature
-            that is none.
+            that is not possible.
     """
 
     module = "reliability"
@@ -36,7 +36,7 @@ class Reliability(Widget):
         if not rows or any(z.ndim != 2 or len(z) != len(y) or not len(y) for z in rows.values()):
             raise FixMatchError(f"There are {len(y)} examples in y; give each model logits of shape ({len(y)}, classes).")
         if min(y) < 0 or max(y) >= min(z.shape[1] for z in rows.values()):
-            raise FixMatchError("A class in y has no logit; classes count from 0 and there is a column for each.")
+            raise FixMatchError("A class in y has no logit; classes count from 0, and the logits need a column for each.")
         if any(not np.isfinite(z).all() for z in rows.values()) or temperature <= 0:
             raise FixMatchError("Logits must be finite numbers, and the temperature must be greater than 0.")
         # The largest logit becomes 0 (the softmax does not change) and hundredths of a logit are enough.
@@ -53,7 +53,7 @@ class Reliability(Widget):
         return (q / q.sum(axis=1, keepdims=True)).max(axis=1), z.argmax(axis=1) == np.array(self.state["y"])
 
     def measure(self, model=0, temperature=None, tau=None):
-        """Accuracy, mean confidence, expected calibration error (all shares), number kept, and number wrong of these."""
+        """Accuracy, mean confidence, expected calibration error (all shares), number kept, and how many of these are wrong."""
         confidence, right = self.judge(model, temperature)
         kept = confidence >= (self.state["tau"] if tau is None else tau)
         return (right.mean(), confidence.mean(), calibration_error(confidence, right, self.state["bins"]),
@@ -76,11 +76,11 @@ class Reliability(Widget):
         accuracy, said, gap, kept, wrong = self.measure()
         text = (f"{self.state['names'][0]}: right {100 * accuracy:.1f} %, mean confidence {100 * said:.1f} %, mean gap "
                 f"{100 * gap:.1f} points; a threshold of {tau:g} keeps {kept} of {len(right)}, {wrong} of them wrong.")
-        return (still.svg(f"Reliability diagram. {text}") + f"<p>{escape(text)} The larger a circle, the more "
-                "examples; its stroke leads to the diagonal, where what is said is true.</p>")
+        return (still.svg(f"Reliability diagram. {text}") + f"<p>{escape(text)} A larger circle holds more "
+                "examples; its stroke leads to the diagonal, where confidence equals accuracy.</p>")
 
     def fallback(self):
         rows = [(name, f"{100 * right:.1f} %", f"{100 * said:.1f} %") for name, (right, said, *_) in
                 zip(self.state["names"], map(self.measure, range(len(self.state["names"]))))]
-        return (f"{self._still()}<p>How often each model is right, and how sure it says it is, on the mean:</p>"
+        return (f"{self._still()}<p>How often each model is right, and how sure it says it is, on average:</p>"
                 + table(["", "right", "mean confidence"], rows))

@@ -101,7 +101,7 @@ function render({ model, el }) {
     ["kept", "kept"],
     ["wrong", "wrong among the kept", "fm-wrong"],
     ["lost", "right but dropped"],
-    ["all", "right of all"],
+    ["all", "right among all"],
   ]);
   root.append(
     out.list,
@@ -113,7 +113,7 @@ function render({ model, el }) {
   );
   const refresh = foot(root, model, KEYS, () => ({
     caption: "What this threshold keeps through training",
-    head: ["step", "kept", "wrong among kept", "right but dropped", "right of all"],
+    head: ["step", "kept", "wrong among kept", "right but dropped", "right among all"],
     rows: moments().map((m) => {
       const r = kept(m.right, m.wrong, get("tau"));
       return [

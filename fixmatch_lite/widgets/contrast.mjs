@@ -35,7 +35,7 @@ function render({ model, el }) {
       { class: "fm-controls" },
       slider(model, "partner", { label: "Cosine with its partner", ...cosine }),
       slider(model, "own", { label: "With strangers of its class", ...cosine }),
-      slider(model, "others", { label: "With those of other classes", ...cosine }),
+      slider(model, "others", { label: "With strangers of other classes", ...cosine }),
       slider(model, "T", { label: "Temperature T", min: 0.05, max: 1, step: 0.05 }),
     ),
   );
@@ -76,7 +76,7 @@ function render({ model, el }) {
         }
         svg.append(mark(KINDS[k], x, y, 7));
       });
-      label(svg, `Where the candidates lie by their cosine with a view, and the softmax's share of each group. ${told(found)}. Loss ${fixed(found.loss)}.`);
+      label(svg, `The candidates by their cosine with the view, and each group's share of the softmax. ${told(found)}. Loss ${fixed(found.loss)}.`);
     },
   );
   root.append(key(KINDS.map((kind, k) => [kind, names[k]])));
@@ -96,21 +96,21 @@ function render({ model, el }) {
   const out = numbers([
     ["loss", "loss of this view", "fm-accuracy"],
     ["pull", "pull on its partner", "fm-kept"],
-    ["own", "push on each of its class", "fm-wrong"],
-    ["others", "push on each of the others"],
+    ["own", "push on each stranger of its class", "fm-wrong"],
+    ["others", "push on each other stranger"],
   ]);
   root.append(
     out.list,
     h("p", {
       class: "fm-note",
-      text: "Bars: what the softmax gives to each group. Pull and push: the slope of the loss by that one cosine; an arrow turns by its group's part of the pull, at most to the end.",
+      text: "Bars: each group's share of the softmax. Pull and push: the slope of the loss for one cosine. An arrow's length shows its group's part of the pull, as far as the scale goes.",
     }),
   );
   const refresh = foot(root, model, LINKED, () => {
     const { each } = result();
     return {
       caption: "The candidates",
-      head: ["group", "cosine", "probability of one", "of the group", "slope of the loss, one", "the group"],
+      head: ["group", "cosine", "probability of one", "of the group", "slope of the loss for one", "for the group"],
       rows: groups().map((g, k) => [names[k], fixed(g.cosine), each[k].p.toPrecision(3), percent(each[k].all, 1), each[k].slope.toPrecision(3), fixed(g.count * each[k].slope, 3)]),
     };
   });

@@ -33,12 +33,12 @@ class Threshold(Widget):
         check_number("tau", tau, 0, 1)
         confidence = [_down(float(c)) for c in finite("confidence", confidence, digits=9)]
         if not confidence or min(confidence) < 0 or max(confidence) > 1:
-            raise FixMatchError("Confidences lie between 0 and 1, and there is at least one; check confidence.")
+            raise FixMatchError("confidence must hold at least one number, all between 0 and 1; check it.")
         if correct is not None:
             correct = [int(bool(c)) for c in quantize(correct)]
             if len(correct) != len(confidence):
                 raise FixMatchError(f"There are {len(confidence)} confidences and {len(correct)} entries in correct; "
-                                    "give one each.")
+                                    "give one for each confidence.")
         low = min(0.9, int(min(confidence) * 10) / 10)
         super().__init__({"confidence": confidence, "correct": correct, "tau": float(tau), "noun": noun,
                           "bins": int(bins), "low": low}, f"n={len(confidence)}, tau={tau}")
@@ -86,7 +86,7 @@ class ConfidenceHistory(Widget):
         rows = [{"name": name, "moments": [{k: found[k] for k in ("step", "right", "wrong")}
                                            for found in run.confidence]} for name, run in runs.items()]
         if not rows or not all(row["moments"] for row in rows):
-            raise FixMatchError("There are no histograms of confidence to show; record the runs anew.")
+            raise FixMatchError("There are no histograms of confidence to show; record the runs again.")
         super().__init__({"runs": rows, "run": 0, "moment": 0, "tau": float(tau)}, f"runs={len(rows)}, tau={tau}")
 
     def fallback(self):
@@ -101,7 +101,7 @@ class ConfidenceHistory(Widget):
             still.bar((k + 0.15, k + 0.85), (0, good / total), "kept")
             still.bar((k + 0.15, k + 0.85), (good / total, kept), "wrong")
             rows.append((f"{found['step']:,}", f"{100 * kept:.0f} %", f"{100 * wrong:.1f} %"))
-        told = "; ".join(f"after step {step} {kept}, {wrong} of them wrong" for step, kept, wrong in rows)
+        told = "; ".join(f"after step {step}: {kept}, {wrong} of them wrong" for step, kept, wrong in rows)
         text = f"What a threshold of {tau} keeps through training, {self.state['runs'][0]['name']}"
         return (still.svg(f"{text}: {told}.") + f"<p>{escape(text)}. From below: kept and right, kept and wrong, "
                 f"dropped (hollow).</p>{table(['step', 'kept', 'wrong among them'], rows)}")
@@ -128,9 +128,9 @@ class TwoKnobs(Widget):
 
     Args:
         runs: dictionaries with ``tau, mu, seed, steps, test_accuracy, mask_rate, pseudo_label_accuracy`` (lists of one
-            length; accuracies and rates from 0 to 1, None where nothing was kept) and ``seconds``. None: the ones
+            length; accuracies and rates from 0 to 1, None where nothing was kept) and ``seconds``. None: the runs
             that come with the module.
-        baseline: test accuracy of training on the labels alone, one number or one a seed; drawn as a line.
+        baseline: test accuracy of training on the labels alone, one number, or one for each seed; drawn as a line.
         tau, mu: where the sliders start (the nearest recorded values).
 
     Raises:
@@ -148,7 +148,7 @@ class TwoKnobs(Widget):
         for run in runs:
             if any(len(run[c]) != len(run["steps"]) for c in CURVES):
                 raise FixMatchError(f"The run tau={run['tau']}, mu={run['mu']}, seed={run['seed']} has lists of "
-                                    "different lengths; give one value of each for every entry of steps.")
+                                    "different lengths; give each list one value for every entry of steps.")
         taus, mus = sorted({float(r["tau"]) for r in runs}), sorted({int(r["mu"]) for r in runs})
         nearest = lambda values, v, default: min(values, key=lambda x: abs(x - (default if v is None else v)))
         if baseline is not None:

@@ -65,8 +65,8 @@ class RunExplorer(Widget):
     """Curves of recorded runs, all seeds of up to two methods. Used on the page of every recorded run.
 
     Args:
-        runs: `Run` objects that are done, or were stopped. None: those that come with the module, but of the grid over tau and mu, which
-            `TwoKnobs` shows, only the recipe's own values, and of those that share a draw of the labels only one.
+        runs: `Run` objects that are done, or were stopped. None: the runs that come with the module; but of the grid over tau and mu,
+            which `TwoKnobs` shows, only those with the recipe's own values, and of several on one draw of the labels only one.
         data, labels, method, other: what is shown first; None takes FixMatch, or else the first there is. ``other`` is a
             second method.
 
@@ -144,7 +144,7 @@ class RunExplorer(Widget):
                 still.line(points, *(("accuracy", 1.5) if first else ("ink", 1.2, "4 3")))
             median = statistics.median(s["finals"]) / 100
             told.append(f"{s['method']} ({'solid' if first else 'dashed'}) {median:.1f} %")
-        text = f"{state['data']}, {state['labels']} labels, a line for each run. Medians: {'; '.join(told)}."
+        text = f"{state['data']}, {state['labels']} labels, one line for each run. Medians: {'; '.join(told)}."
         return still.svg(f"Test accuracy, {text}") + f"<p>Test accuracy, {escape(text)}</p>"
 
     def fallback(self):

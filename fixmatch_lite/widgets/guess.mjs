@@ -129,7 +129,7 @@ function ask(root, model) {
     if (guess !== null) set(guess);
     committed.textContent =
       guess === null
-        ? get("note") || "There is no score. It is kept in this browser only."
+        ? get("note") || "There is no score. Your guess stays in this browser."
         : `Your guess: ${show(guess, get("unit"))}. Read on to see.`;
   };
   root.append(form, h("div", { class: "fm-buttons" }, commit, again), committed);
@@ -162,7 +162,7 @@ function reveal(root, model) {
           right === false ? "fm-wrong" : right ? "fm-kept" : "",
         ),
         line(numeric ? "Measured" : "What happened", show(answer, unit, digits), "fm-accuracy"),
-        off === null ? null : line("Apart by", show(off, unit === "%" ? "points" : unit, digits ?? Math.min(2, Math.max(decimals(guess), decimals(answer))))),
+        off === null ? null : line("Off by", show(off, unit === "%" ? "points" : unit, digits ?? Math.min(2, Math.max(decimals(guess), decimals(answer))))),
       ),
       ...(get("why") ? [h("p", {}, prose(get("why")))] : []),
     );

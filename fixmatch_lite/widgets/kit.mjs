@@ -129,11 +129,11 @@ export function foot(root, model, keys, table) {
     const where = root.closest("figure[id]");
     const state = keys.map((k) => `${k}=${encodeURIComponent(JSON.stringify(model.get(k)))}`).join("&");
     const hash = `#${where ? where.id : "fm"}?${state}`;
-    let done = "Link is in the address bar";
+    let done = "The link is in the address bar";
     try {
       history.replaceState(null, "", hash);
     } catch {
-      done = "No link here: the figure stands in a frame";
+      done = "No link here: the figure is in a frame";
     }
     try {
       navigator.clipboard.writeText(location.href.split("#")[0] + hash).then(

@@ -22,7 +22,7 @@ function render({ model, el }) {
     yMax = Math.ceil((Math.max(...get("y")) * 1.1) / 10) * 10;
   const order = [...Array(n).keys()].sort((a, b) => get("x")[a] - get("x")[b]);
   const out = numbers([
-    ["slope", `slope: ${get("yLabel")} an hour`, "fm-labeled"],
+    ["slope", `slope: ${get("yLabel")} per hour`, "fm-labeled"],
     ["intercept", "at 0 hours"],
     ["error", "mean miss on the others"],
     ["spread", "slopes seen so far"],
@@ -32,7 +32,7 @@ function render({ model, el }) {
     moved = false,
     at = null;
 
-  const help = "Drag a labeled student. Click any student to give or take away its label. Keys: Tab to a student, arrows to move it, Enter to label.";
+  const help = "Drag a labeled student. Click any student to add or remove a label. Keys: Tab to a student, arrows to move, Enter to label.";
   root.append(h("p", { class: "fm-lead", text: help }));
   const picture = plot(
     root,
@@ -116,7 +116,7 @@ function render({ model, el }) {
   const told = h("p", { class: "fm-hidden", role: "status" });
   const toggle = (i) => {
     const may = !get("labeled")[i] || get("labeled").reduce((a, b) => a + b, 0) > 2;
-    told.textContent = may ? "" : "Two labels must stay";
+    told.textContent = may ? "" : "At least two labels must stay";
     if (may) change("labeled", i, get("labeled")[i] ? 0 : 1);
   };
   const { svg, box } = picture;
@@ -220,7 +220,7 @@ function render({ model, el }) {
       line = fit(now);
     return {
       caption: "Students, marks and the line's predictions",
-      head: ["student", get("xLabel"), get("yLabel"), "on the line", "labeled"],
+      head: ["student", get("xLabel"), get("yLabel"), "predicted", "labeled"],
       rows: order.map((i) => {
         const on = now.labeled[i],
           a = on ? now.movedX[i] : now.x[i];

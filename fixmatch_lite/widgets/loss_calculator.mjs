@@ -86,8 +86,8 @@ function render({ model, el }) {
     h("p", {
       class: "fm-note",
       text:
-        `The unsupervised sum is divided by all ${get("weak").length}, kept or not. The last row of a view is the ` +
-        "gradient of the total by its logits; the weak view has none, since no gradient goes through the pseudo-label.",
+        `The unsupervised sum is divided by all ${get("weak").length} examples, kept or not. The last row of a view is the ` +
+        "gradient of the total with respect to its logits. The weak view has none: no gradient flows through the pseudo-label.",
     }),
   );
   let lit = [];

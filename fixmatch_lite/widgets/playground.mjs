@@ -105,7 +105,7 @@ function render({ model, el }) {
     tell: (text) => (spoken.textContent = text),
   });
   const dot = s("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, mark("labeled", 8, 8, 7)),
-    letter = h("li", {}, dot, "a label: drag it, click it");
+    letter = h("li", {}, dot, "a label: drag or click it");
   const legend = key([
     ["kept", "kept and right"],
     ["wrong", "kept and wrong"],
@@ -202,7 +202,7 @@ function render({ model, el }) {
     });
     for (const [k, v] of worded ? views.entries() : []) {
       const { accuracy, kept, wrong } = v.judged,
-        text = k ? `kept ${percent(kept)}, ${percent(wrong)} of them wrong` : "gray points never seen";
+        text = k ? `kept ${percent(kept)}, ${percent(wrong)} of them wrong` : "never sees the gray points";
       v.say(percent(accuracy), text);
       if (told)
         v.canvas.setAttribute("aria-label",

@@ -20,7 +20,7 @@ export function manyDraws({ model, views, names, settings, tell }) {
       { shape, labels, options } = settings(),
       firstSeed = model.get("seed") + 1;
     put(model, "draws", true);
-    press.title = "Give these draws up";
+    press.title = "Stop these draws";
     let learners = null;
     const slice = () => {
       if (current !== mine) return;

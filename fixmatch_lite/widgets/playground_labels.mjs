@@ -24,7 +24,7 @@ export function labelHandles(stages, { labels, moving, changed }) {
   let shown = 0,
     held = null; // the label under the pointer, where it was taken up, whether it has been moved
   // Arrow keys are the handles' own: with the role of an application a screen reader leaves them to it.
-  const help = h("p", { class: "fm-hidden", id: newId(), text: "Enter: other letter. Arrows: move, with Shift farther." });
+  const help = h("p", { class: "fm-hidden", id: newId(), text: "Enter: switch letter. Arrows: move; with Shift, farther." });
   const boxes = stages.map((stage) => h("div", { class: "fm-handles", role: "application", "aria-label": "Labels" }));
   stages.forEach((stage, j) => stage.append(boxes[j]));
   boxes[0].append(help);

@@ -13,9 +13,9 @@ class Guess(Widget):
     Args:
         question: plain text; `code` in backticks.
         choices: texts to choose from; leave out for a number.
-        key: a name for the guess, one of its own in the whole book.
+        key: a name for the guess, unique in the whole book.
         low, high, step: range of the number and its grain (default: a hundredth of the range).
-        unit: stands behind the number.
+        unit: follows the number.
         note: a sentence under the question.
 
     Raises:
@@ -30,9 +30,9 @@ class Guess(Widget):
         if choices is not None:
             choices = [str(choice) for choice in choices]
             if len(choices) < 2 or len(set(choices)) < len(choices):
-                raise FixMatchError("A guess needs two choices at least, and no two alike; change choices.")
+                raise FixMatchError("A guess needs at least two choices, all different; change choices.")
         elif low is None or high is None or not low < high:
-            raise FixMatchError("A guess of a number needs a range; give low and high, low the smaller one.")
+            raise FixMatchError("A guess of a number needs a range; give low and high, with low below high.")
         elif step is None:
             step = (high - low) / 100
         super().__init__({"question": question, "choices": choices, "key": key, "low": low, "high": high, "step": step,
@@ -43,7 +43,7 @@ class Guess(Widget):
         """The guess kept under ``key`` beside what came out.
 
         Args:
-            key: that of the guess.
+            key: the key of the guess.
             answer: the text of the right choice, or the measured number.
             why: one or two sentences.
             unit, digits: how a number is written.
@@ -78,7 +78,7 @@ class Quiz(Widget):
             module, so that a notebook's cell does not show the answers.
 
     Raises:
-        FixMatchError: an item with another number of right options than one, or an option without a reason.
+        FixMatchError: an item without exactly one right option, or an option without a reason.
     """
 
     module = "quiz"
@@ -93,7 +93,7 @@ class Quiz(Widget):
             if sum(o["right"] for o in options) != 1:
                 raise FixMatchError(f"Question {number} needs exactly one right option; mark it with right=True.")
             if not all(o["why"] for o in options):
-                raise FixMatchError(f"Every option of question {number} needs its reason; fill in why.")
+                raise FixMatchError(f"Every option of question {number} needs a reason; fill in why.")
             clean.append({"question": str(item["question"]), "options": options})
         super().__init__({"items": clean, "chosen": [None] * len(clean)}, f"questions={len(clean)}")
 

@@ -9,7 +9,7 @@ export function score(items, chosen) {
 function render({ model, el }) {
   const items = model.get("items"),
     root = start(el);
-  root.append(h("p", { class: "fm-note", text: "Choose an answer (with keys: arrows, then Space); every option comes with a reason." }));
+  root.append(h("p", { class: "fm-note", text: "Choose an answer (keyboard: arrows, then Space). Every option comes with a reason." }));
   const total = h("p", { class: "fm-note", "aria-live": "polite" });
   const choose = (q, k) => {
     const chosen = [...model.get("chosen")];

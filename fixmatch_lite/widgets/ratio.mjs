@@ -77,7 +77,7 @@ function render({ model, el }) {
     const found = bought(curves[get("mu")], get("budget"));
     label(
       svg,
-      `Test accuracy by images through the net, a curve for each mu. With ${whole(get("budget"))} images mu ${get("mu")} does ${whole(found.done)} steps and reaches ${percent(found.accuracy, 1)}.`,
+      `Test accuracy against images through the net, a curve per mu. With ${whole(get("budget"))} images mu ${get("mu")} does ${whole(found.done)} steps and reaches ${percent(found.accuracy, 1)}.`,
     );
   });
   const out = numbers([

@@ -1,4 +1,4 @@
-// How often a model is right that says it is 70 % sure: stated confidence against measured accuracy, bin by bin, with a
+// How often a model that says it is 70 % sure is right: stated confidence against measured accuracy, bin by bin, with a
 // temperature that makes all confidences larger or smaller, and what a threshold then keeps.
 import { start, slider, select, h, s, percent, fixed, numbers, foot, fromLink } from "./kit.mjs";
 import { plot, label, axes, scale, key, thresholdLine, shareTicks } from "./picture.mjs";
@@ -121,8 +121,8 @@ function render({ model, el }) {
     out.list,
     key([
       ["kept", "filled: at or above τ", "circle"],
-      ["dropped", "hollow: below τ; the larger, the more examples"],
-      ["wrong", "stroke: how far from the diagonal, where what is said is true", "upright"],
+      ["dropped", "hollow: below τ; a larger circle holds more examples"],
+      ["wrong", "stroke: distance from the diagonal, where confidence equals accuracy", "upright"],
     ]),
   );
   const ofKept = (found) => `${found.wrong} (${percent(found.kept ? found.wrong / found.kept : null, 1)})`;

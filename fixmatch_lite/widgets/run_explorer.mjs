@@ -58,7 +58,7 @@ function render({ model, el }) {
     choice = (key, label, options) => select(model, key, { label, options });
   const labelsBox = choice("labels", "Labels"),
     methodBox = choice("method", "Method"),
-    otherBox = choice("other", "Beside it (dashed)"),
+    otherBox = choice("other", "Compare with (dashed)"),
     seeds = h("div", { class: "fm-buttons fm-seeds", role: "group", "aria-label": "Seeds shown" });
   const dataBox = choice("data", "Data", named(unique(sets.map((t) => t.data)))),
     axisBox = choice("axis", "Against", [["steps", "training steps"], ["minutes", "minutes"]]);
@@ -98,8 +98,8 @@ function render({ model, el }) {
   const out = numbers([
     ["final", "test accuracy", "fm-accuracy"],
     ["range", "over the seeds"],
-    ["other", "beside it"],
-    ["time", "a run took"],
+    ["other", "the other method"],
+    ["time", "this run took"],
   ]);
   const read = h("p", { class: "fm-read", role: "status" }),
     runBox = choice("run", "Read out");
@@ -168,7 +168,7 @@ function render({ model, el }) {
         if (v !== null && v >= least) svg.append(s("circle", { cx: px, cy: y(v), r: 4.5, fill: "var(--fm-ink)" }));
       }
       if (some.length && !some.some(([set]) => set[name])) {
-        const text = some.some(([set]) => set.mask_rate) ? "nothing was kept" : "has no pseudo-labels";
+        const text = some.some(([set]) => set.mask_rate) ? "nothing was kept" : "no pseudo-labels";
         svg.append(s("text", { x: (left + edge) / 2, y: (top + bottom) / 2, "text-anchor": "middle", class: "fm-halo", text }));
       }
       scales = [x, y];

@@ -54,10 +54,10 @@ function render({ model, el }) {
     label(svg, `A step of ${fixed(total, 0)} milliseconds; with ${get("part")} ${get("factor")} times faster it takes ${fixed(then, 0)}.`);
   });
   const out = numbers([
-    ["share", "share of the part"],
+    ["share", "share of this part"],
     ["then", "the step then takes"],
-    ["faster", "the step is faster by"],
-    ["most", "and never by more than"],
+    ["faster", "speedup of the step"],
+    ["most", "speedup at most"],
   ]);
   root.append(out.list);
   const refresh = foot(root, model, ["part", "factor"], () => ({

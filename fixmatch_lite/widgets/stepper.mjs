@@ -42,7 +42,7 @@ function render({ model, el }) {
     ["kept", "pseudo-labels kept"],
     ["wrong", "wrong among them", "fm-wrong"],
     ["boundary", "boundary at"],
-    ["right", "unlabeled predicted right", "fm-accuracy"],
+    ["right", "unlabeled students predicted right", "fm-accuracy"],
   ]);
   const rounds = slider(model, "round", {
     label: "Round",
@@ -155,7 +155,7 @@ function render({ model, el }) {
       ["kept", "kept, right"],
       ["wrong", "kept, wrong"],
       ["dropped", "dropped"],
-      ["accuracy", "the boundary, thin where it was before", "upright"],
+      ["accuracy", "the boundary (thin: in earlier rounds)", "upright"],
     ]),
   );
   const refresh = foot(root, model, keys, () => {

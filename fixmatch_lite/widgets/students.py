@@ -25,7 +25,7 @@ class LineFit(Widget):
         x, y = finite("hours", hours), finite("scores", scores)
         x, y = [v[0] if isinstance(v, list) else v for v in x], [v[0] if isinstance(v, list) else v for v in y]
         if len(x) != len(y):
-            raise FixMatchError(f"There are {len(x)} hours and {len(y)} scores; give one each.")
+            raise FixMatchError(f"There are {len(x)} hours and {len(y)} scores; give as many of each.")
         if labeled is None:
             rows = sorted(random.Random(seed).sample(range(len(x)), 5))
         else:
@@ -33,7 +33,7 @@ class LineFit(Widget):
             is_mask = len(given) == len(x) and all(v in (True, False) for v in given)
             rows = [i for i, v in enumerate(given) if v] if is_mask else sorted({int(i) for i in given})
         if len(rows) < 2 or max(rows) >= len(x):
-            raise FixMatchError("A line needs at least two labeled students of the table; change labeled.")
+            raise FixMatchError("A line needs at least two labeled students from the table; change labeled.")
         super().__init__({"x": x, "y": y, "labeled": [int(i in rows) for i in range(len(x))], "moved": list(y),
                           "movedX": list(x), "seed": int(seed), "draw": 0, "xLabel": x_label, "yLabel": y_label},
                          f"students={len(x)}, labeled={len(rows)}")
@@ -73,7 +73,7 @@ class SelfTrainingStepper(Widget):
             `fixmatch_lite.self_training.self_train`.
 
     Raises:
-        FixMatchError: a pair of flip and tau without a run, or lists of another length than ``hours``.
+        FixMatchError: a pair of flip and tau without a run, or lists not as long as ``hours``.
     """
 
     module = "stepper"
@@ -99,11 +99,11 @@ class SelfTrainingStepper(Widget):
 
         Args:
             x, y: hours ``(N_x,)`` or ``(N_x, 1)`` and true classes ``(N_x,)``, 0 or 1, of the labeled students.
-            u, u_true: the same of the unlabeled ones.
+            u, u_true: the same for the unlabeled students.
             runs: ``[{"tau": 0.8, "flip": None, "result": self_train(...)}, ...]``; ``flip`` is the index of the
-                labeled student whose label was turned over before training, or None. Every tau with every flip.
+                labeled student whose label was flipped before training, or None. Every tau with every flip.
             class_names, x_label: words.
-            flip_names: what to call the flips, in order of appearance; None: by the student's hours.
+            flip_names: what to call the flips, in order of appearance; None: they are named by the student's hours.
         """
         flat = lambda v: [a[0] if isinstance(a, list) else a for a in quantize(v, 6)]
         x, u, y, u_true = flat(x), flat(u), [int(v) for v in flat(y)], [int(v) for v in flat(u_true)]

@@ -31,10 +31,10 @@ def _point(shape, c, r):
 class Playground(Widget):
     """Three small networks trained in the reader's browser: labels only, pseudo-labels, FixMatch. The first page.
 
-    The labels can be dragged and turned into the other class. All of it is in the address that "Copy link" gives.
+    The labels can be dragged and turned into the other class. All of this is in the address that "Copy link to this state" gives.
 
     Args:
-        shape: ``"moons"``, ``"circles"``, ``"blobs"``, or ``"split"``, where the groups say nothing of the classes.
+        shape: ``"moons"``, ``"circles"``, ``"blobs"``, or ``"split"``, where the groups say nothing about the classes.
         labels: labeled points in all, an even number from 2 to 20, half of each class.
         tau: threshold on the weak view's confidence.
         mu: unlabeled points in a batch for each labeled one.
@@ -42,10 +42,10 @@ class Playground(Widget):
         lambda_u: weight of the unsupervised term.
         seed: of the points, the labels, the network and all draws. The default shows a run near the medians of seeds
             100 to 129 (labels only 83 %, pseudo-labels 84 %, FixMatch 97 %); its button "20 draws" shows the spread.
-        given: labels of one's own in place of the drawn ones, as a link writes them: class A or B and place, such as
+        given: your own labels in place of the drawn ones, as a link writes them: class A or B and place, such as
             ``"A0.5,-0.2;B-1,0.4"``, at most 20.
         steps: of training, before it stops by itself.
-        network: the one in sight where there is no room for three: ``"supervised"``, ``"pseudo-label"``, ``"fixmatch"``.
+        network: the one shown where there is no room for three: ``"supervised"``, ``"pseudo-label"``, ``"fixmatch"``.
         draws: whether 20 other draws of points and labels are trained, too, and their accuracies shown.
 
     Raises:
@@ -81,18 +81,18 @@ class Playground(Widget):
                 'r="3.5" fill="none" stroke="var(--fm-dropped)"'
             dots += f'<circle cx="{320 + 150 * a:.1f}" cy="{120 - 80 * b:.1f}" {look}/>'
         text = (f"{SHAPES[self.state['shape']]}: points of two classes, {self.state['labels']} of them labeled. With scripts "
-                "on, three networks learn here: from the labels alone, from their own pseudo-labels, and with FixMatch.")
+                "on, three networks learn here: one from the labels alone, one from its own pseudo-labels, one with FixMatch.")
         return svg(640, 240, dots, text) + f"<p>{escape(text)}</p>"
 
 
 class LossCalculator(Widget):
-    """The FixMatch loss of a batch small enough to see and its gradient, the logits open to change. Chapter 9.
+    """The FixMatch loss and its gradient for a batch small enough to see whole; every logit can be changed. Chapter 9.
 
     Args:
         tau, lambda_u: the threshold and the weight of the unsupervised term.
         logits_x, y: ``(B, classes)`` and ``(B,)``.
         logits_u_weak, logits_u_strong: ``(mu * B, classes)`` each.
-        class_names: one a class.
+        class_names: one for each class.
 
     Raises:
         FixMatchError: shapes that do not fit together, a label that is no class, or a tau outside 0 to 1.
@@ -136,7 +136,7 @@ class LossCalculator(Widget):
                 still.bar(place, (0, share), "kept" if on and c == best else "dropped")
             told.append(f"{k + 1} {names[best]} {100 * max(q):.0f} %")
         still.line([(0, tau), (len(weak), tau)], "ink", dash="5 3")
-        text = (f"Likeliest class in the weak view of each unlabeled example: {', '.join(told)}. The threshold of "
+        text = (f"Most likely class in the weak view of each unlabeled example: {', '.join(told)}. The threshold of "
                 f"{tau:g} (dashed) keeps {kept} of {len(weak)}.")
         return still.svg(text) + f"<p>{escape(text)}</p>"
 
@@ -151,7 +151,7 @@ class Contrast(Widget):
     """SimCLR's loss of one view, by the cosines of its partner and of two groups of strangers. Used in chapter 18.
 
     Args:
-        partner, own, others: the cosines with its partner, with each stranger of its own class and with each other one.
+        partner, own, others: the view's cosines with its partner, each stranger of its own class, and each other stranger.
         T: the temperature.
         counts: how many strangers there are of its own class, and how many others.
 
@@ -163,7 +163,7 @@ class Contrast(Widget):
 
     def __init__(self, partner=0.6, own=0.4, others=0.1, T=0.5, counts=(45, 401)):
         if any(not -1 <= cosine <= 1 for cosine in (partner, own, others)) or not 0.05 <= T <= 1 or min(counts) < 1:
-            raise FixMatchError("Give cosines from -1 to 1, T from 0.05 to 1, and at least one stranger of each group.")
+            raise FixMatchError("Give cosines from -1 to 1, T from 0.05 to 1, and at least one stranger in each group.")
         super().__init__({"partner": float(partner), "own": float(own), "others": float(others), "T": float(T),
                           "counts": [int(count) for count in counts]}, f"T={T}")
 
