@@ -28,7 +28,7 @@ def amdahl(answer):
 
 
 def limit(answer):
-    """How much faster a step can become if 79 % of it stay as they are.
+    """How much faster a step can become if 79 % of it stays as it is.
 
     Hint: let the other 21 % take no time at all.
     """

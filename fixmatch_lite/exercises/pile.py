@@ -137,7 +137,7 @@ def auroc(answer):
 
 
 def gate(answer):
-    """The share of foreign pictures among the kept: 1,000 pictures, 400 foreign, 90 % and a half of them pass.
+    """The share of foreign pictures among the kept: 1,000 pictures, 400 foreign; 90 % of those from home pass, and half of the foreign.
 
     Hint: count the strangers that pass and all that pass, and divide.
     """

@@ -110,7 +110,7 @@ def _half():
 
 
 def half_way(answer):
-    """Median accuracy in percent of by_shares on unequal digits, with shares half way between equal and true.
+    """Median accuracy in percent of by_shares on unequal digits, with shares halfway between equal and true.
 
     Hint: shares = 0.05 + 0.5 * np.bincount(u_true, minlength=10) / len(u), for the draws 0 to 4.
     """
