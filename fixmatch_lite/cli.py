@@ -39,7 +39,7 @@ app = typer.Typer(name="fixmatch-lite", no_args_is_help=True, add_completion=Fal
                   epilog=EXAMPLES, help="Learn from a few labeled images and many unlabeled ones (FixMatch).")
 
 # What an option is when it is left out stands in parentheses: for cifar10 the paper's value.
-DATA, METHOD, RUN = "Data", "Method (in parentheses: the paper's values, used unless changed)", "Run"
+DATA, METHOD, RUN = "Data", "Method (in parentheses: what holds unless changed; for cifar10 the paper's values)", "Run"
 
 
 def option(help, panel=RUN, *names):
@@ -97,8 +97,8 @@ def train(
     device: Device = None,
     precision: Annotated[Optional[str], option("auto, float32, bfloat16 or float16 (auto).")] = None,
     eval_every: Annotated[Optional[int], option("Steps between evaluations (1,024; digits 20, folder 500).")] = None,
-    out: Annotated[Optional[Path], option("Folder of the run (runs/DATASET-LABELS-seedSEED, -METHOD).")] = None,
-    resume: Annotated[bool, option("Go on with the unfinished run in that folder.", RUN, "--resume")] = False,
+    out: Annotated[Optional[Path], option("Folder of the run (runs/DATASET-LABELS-seedSEED; then -METHOD if it is not fixmatch).")] = None,
+    resume: Annotated[bool, option("Go on with the unfinished run in the folder of the run.", RUN, "--resume")] = False,
     quiet: Annotated[bool, option("Print the result only.", RUN, "--quiet")] = False,
 ):
     """Train a net on a few labeled and many unlabeled images, and keep the run in a folder."""
@@ -118,7 +118,7 @@ def train(
 
 @app.command(no_args_is_help=True, epilog="Example:\n\nfixmatch-lite evaluate runs/digits-40-seed0")
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Folder of the run.")],
+    run: Annotated[Path, typer.Argument(help="Folder of the run, or name of a run that comes with the module.")],
     root: Root = None,
     labels_from: LabelsFrom = None,
     image_size: ImageSize = None,
@@ -148,7 +148,7 @@ def evaluate(
 
 @app.command(no_args_is_help=True, epilog="Example:\n\nfixmatch-lite label runs/pets --root pets --out guesses.csv")
 def label(
-    run: Annotated[Path, typer.Argument(help="Folder of the run.")],
+    run: Annotated[Path, typer.Argument(help="Folder of the run, or name of a run that comes with the module.")],
     root: Annotated[Path, option("Folder of the pictures to label, at any depth.", DATA)],
     out: Annotated[Path, option("CSV file to write: path, class, confidence.")],
     probabilities: Annotated[bool, option("Write the probability of each class, too.", RUN, "--probabilities")] = False,
@@ -171,7 +171,7 @@ def label(
 
 @app.command(no_args_is_help=True, epilog="Example:\n\nfixmatch-lite export runs/pets --out pets.onnx")
 def export(
-    run: Annotated[Path, typer.Argument(help="Folder of the run.")],
+    run: Annotated[Path, typer.Argument(help="Folder of the run, or name of a run that comes with the module.")],
     out: Annotated[Path, option("ONNX file to write.")],
     force: Annotated[bool, option("Replace the file if it exists.", RUN, "--force")] = False,
 ):

@@ -24,7 +24,7 @@ def read_labels(csv_file, root):
     semicolons or tabs.
 
     Returns:
-        Two dictionaries from path to class name, sorted by path: to train with, and to test.
+        Two dictionaries from path to class name, sorted by path, one to train with and one to test.
 
     Raises:
         FixMatchError: the file cannot be read, has no such columns, or a line names a picture that is not there, that

@@ -166,8 +166,8 @@ class Training:
 
     @property
     def progress(self):
-        """Share of the steps that are done, in [0, 1). A step that asks for it is not recorded (`captured`): the number would
-        stay what it was."""
+        """Share of the steps that are done, in [0, 1). A step that asks for it is not recorded (`captured`), since the number
+        would stay what it was."""
         self.asked_progress = True
         return self.step / self.recipe.steps
 

@@ -57,7 +57,7 @@ class SimCLR(nn.Module):
     view looks for its partner among the views of the whole batch, see `nt_xent`. The labeled images train the last layer
     alone, so that the test accuracy says at every evaluation how much a linear classifier gets out of the features.
     L = H(labels) + lambda_u * NT-Xent. One forward pass over all, as FixMatch's, and as many views a step: the recipe's strong
-    view twice in place of weak and strong. (The paper trains the last layer afterwards, with a large batch, LARS and crops,
+    view twice in place of weak and strong. (The paper trains the last layer afterward, with a large batch, LARS and crops,
     colors and blur as views.)
 
     Args:

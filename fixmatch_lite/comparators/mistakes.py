@@ -54,7 +54,7 @@ def ended(mistake=None):
         mistake: one of `MISTAKES`; None for the right recipe.
 
     Returns:
-        ``{(label_seed, seed): End}``. Wrong and right runs of the same key are twins: the same labels, first weights and order.
+        ``{(label_seed, seed): End}``. Wrong and right runs of the same key are twins, with the same labels, first weights and order.
 
     Raises:
         FixMatchError: there is no such mistake.

@@ -148,7 +148,7 @@ class LossCalculator(Widget):
 
 
 class Contrast(Widget):
-    """SimCLR's loss of one view, by the cosines of its partner and of two groups of strangers. Used in chapter 18.
+    """The loss of one view in SimCLR, by the cosines of its partner and of two groups of strangers. Used in chapter 18.
 
     Args:
         partner, own, others: the view's cosines with its partner, each stranger of its own class, and each other stranger.
