@@ -220,7 +220,7 @@ def test_no_chapter_asks_colab_for_a_gpu():
         for metadata in [notebook["metadata"], *(cell["metadata"] for cell in notebook["cells"])]:
             assert "accelerator" not in metadata and "gpuType" not in metadata.get("colab", {}), path
     start = " ".join((ROOT / "book" / "start.md").read_text(encoding="utf-8").split())
-    assert "A GPU, a graphics card, is not needed for any of them." in start
+    assert "No chapter needs a GPU, a graphics card." in start
 
 
 def test_nothing_is_installed_or_fetched_but_by_the_set_up_cell(notebook):
