@@ -52,24 +52,20 @@ def copies():
     return {**found, "share": [100 * (own - alone) / (full - alone) for alone, own, full in found.values()]}
 
 
-def with_strong(batch, run):
-    """The batch with a strong view of each of its labeled pictures beside the weak one."""
-    strong = make_strong(fm.recipe("digits"))(batch.x, generator=run.generator)
-    return batch._replace(x=torch.cat([batch.x, strong]), y=batch.y.repeat(2))
-
-
-class LabeledOnly(Supervised):
-    """The labels alone, with strong views of their pictures, too."""
+class StrongToo:
+    """Beside another method: it sees a strong view of each labeled picture, too, as many as weak ones."""
 
     def loss(self, batch, run):
-        return super().loss(with_strong(batch, run), run)
+        strong = make_strong(fm.recipe("digits"))(batch.x, generator=run.generator)
+        return super().loss(batch._replace(x=torch.cat([batch.x, strong]), y=batch.y.repeat(2)), run)
 
 
-class LabeledToo(Consistency):
-    """FixMatch whose labeled pictures are seen in strong views, too, as many as weak ones."""
+class LabeledOnly(StrongToo, Supervised):
+    """The labels alone."""
 
-    def loss(self, batch, run):
-        return super().loss(with_strong(batch, run), run)
+
+class LabeledToo(StrongToo, Consistency):
+    """FixMatch."""
 
 
 @control("07_augmentation", "Strong views of the 40 labeled digits alone close about three fifths of the gap",

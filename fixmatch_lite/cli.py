@@ -53,6 +53,7 @@ LabelsFrom = Annotated[Optional[Path], option("CSV file with the columns path an
 ImageSize = Annotated[Optional[int], option("Side in pixels to bring a folder's images to (their most common size).",
                                             DATA)]
 Device = Annotated[Optional[str], option("cuda, mps or cpu (the fastest there is).")]
+GivenRun = Annotated[Path, typer.Argument(help="Folder of the run, or name of a run that comes with the module.")]
 
 
 @app.command(epilog=TRAIN_EXAMPLES, no_args_is_help=True)
@@ -118,7 +119,7 @@ def train(
 
 @app.command(no_args_is_help=True, epilog="Example:\n\nfixmatch-lite evaluate runs/digits-40-seed0")
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Folder of the run, or name of a run that comes with the module.")],
+    run: GivenRun,
     root: Root = None,
     labels_from: LabelsFrom = None,
     image_size: ImageSize = None,
@@ -148,7 +149,7 @@ def evaluate(
 
 @app.command(no_args_is_help=True, epilog="Example:\n\nfixmatch-lite label runs/pets --root pets --out guesses.csv")
 def label(
-    run: Annotated[Path, typer.Argument(help="Folder of the run, or name of a run that comes with the module.")],
+    run: GivenRun,
     root: Annotated[Path, option("Folder of the pictures to label, at any depth.", DATA)],
     out: Annotated[Path, option("CSV file to write: path, class, confidence.")],
     probabilities: Annotated[bool, option("Write the probability of each class, too.", RUN, "--probabilities")] = False,
@@ -171,7 +172,7 @@ def label(
 
 @app.command(no_args_is_help=True, epilog="Example:\n\nfixmatch-lite export runs/pets --out pets.onnx")
 def export(
-    run: Annotated[Path, typer.Argument(help="Folder of the run, or name of a run that comes with the module.")],
+    run: GivenRun,
     out: Annotated[Path, option("ONNX file to write.")],
     force: Annotated[bool, option("Replace the file if it exists.", RUN, "--force")] = False,
 ):

@@ -130,7 +130,7 @@ def test_data_tell_how_their_labels_were_drawn():
 @pytest.mark.parametrize("content, message", [
     ("[1, 2", "cannot be read"), ("{}", "cannot be read"), ("[]", "none, or an image is named twice"), ("5", "cannot be read"),
     ("[1.7]", "no whole number"), ('["3"]', "no whole number"), ("[[1]]", "no whole number"),
-    ("[1, 1]", "image is named twice"), ("[1, 1297]", "index 1297 is outside 0 … 1296"), ("[-1]", "outside"),
+    ("[1, 1]", "an image is named twice"), ("[1, 1297]", "index 1297 is outside 0 … 1296"), ("[-1]", "outside"),
 ])
 def test_files_of_indices_that_cannot_be(tmp_path, content, message):
     (tmp_path / "labeled.json").write_text(content)

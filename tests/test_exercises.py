@@ -137,7 +137,7 @@ TEMPTING = {
     "gradient": [(lambda *v: -slope(*v), "sign"), (lambda *v: slope(*v) * len(v[0]), "mean is missing"),
                  (lambda w, s, tau: slope(w, s, 0.0), "not kept"),
                  (lambda w, s, tau: slope(w, s, tau) * len(w) / parts(w, s, tau)[2].sum(), "divides by all"),
-                 (lambda *v: slope(*v).sum(1), "number per logit"), (lambda w, s, tau: slope(w, s, tau + 1e-6), "exactly tau")],
+                 (lambda *v: slope(*v).sum(1), "one number per logit"), (lambda w, s, tau: slope(w, s, tau + 1e-6), "exactly tau")],
 }
 
 
@@ -393,7 +393,7 @@ def lower(sigma, N, tau, warm_up=True):
 SUCCESSORS = {
     "threshold": ([0.3167, 0.32], [(0.475, "2 - beta"), (0.9, "Put beta")]),
     "thresholds": ([lower], [(lambda *a: lower(*a, warm_up=False), "larger of two"), (lambda s, n, tau: 0 * s, "they should be"),
-                             (lambda s, n, tau: s / s.max(), "divided by zero"), (lambda s, n, tau: s[:1], "threshold per class")]),
+                             (lambda s, n, tau: s / s.max(), "divided by zero"), (lambda s, n, tau: s[:1], "one threshold per class")]),
     "weight": ([0.000335, 0.0003], [(0.1353, "this one is narrower"), (0.5, "The exponent")]),
     "adaptive": ([0.5438, 0.54], [(0.507, "not from 0"), (0.8, "on its way"), (0.2, "a hundred times")]),
     "forced": ([400], [(800, "each mistake twice"), (0, "at most 100")]),
@@ -472,7 +472,7 @@ PILE = {
                       (lambda *a: em(*a, norm=False), "sum to one"), (lambda *a: em(*a)[:2], "one for each class"),
                       (lambda q, p, rounds: em(q, p, rounds + 1), "after the first round"), (em_again, "Right for one round")]),
     "auroc": ([auroc], [(lambda s, f: 1 - auroc(s, f), "other way around"), (lambda *a: auroc(*a, tie=0), "one half"), (lambda s, f: 0.2, "every stranger")]),
-    "gate": ([0.27], [(27, "As a share"), (0.37, "including the"), (0.5, "among those that passed"), (0.9, "How many pass")]),
+    "gate": ([0.27], [(27, "As a share"), (0.37, "including the strangers"), (0.5, "among those that passed"), (0.9, "How many pass")]),
     "quarter": ([], [(0.5, "Take the fifth")]),
 }
 

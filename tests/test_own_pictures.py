@@ -121,7 +121,7 @@ def test_test_pictures_are_not_trained_with(pets, tmp_path):
 
 
 @pytest.mark.parametrize("line, says", [
-    ("{here}/all/00.png,right", ", without"), ("test/../all/00.png,right", ", without"), ('"all/00.png,' + 140_000 * "x", "quote not closed"),
+    ("{here}/all/00.png,right", ", without '..'"), ("test/../all/00.png,right", ", without '..'"), ('"all/00.png,' + 140_000 * "x", "quote not closed"),
 ])
 def test_a_picture_has_one_name_and_a_file_can_be_read(pets, tmp_path, line, says):
     (tmp_path / "l.csv").write_text("path,class\n" + line.format(here=pets) + "\nall/01.png,left\n")
@@ -278,7 +278,7 @@ def test_label_leaves_out_what_cannot_be_read_and_says_so(trained, tmp_path):
     assert len(first) == 3 and first[1] in ("left", "right") and second[:3] == ("b.png", None, None) and second[3]
     code, out, err = program("label", run, "--root", tmp_path, "--out", tmp_path / "l.csv", "--device", "cpu", cwd=tmp_path)
     assert code == 0 and "Pictures labeled: 1," in out and "since they cannot be read: 1, for example b.png" in err
-    assert "ignored 1 file with other endings" in err and "for example " in err and "notes.txt" in err
+    assert "ignored 1 file with other endings" in err and re.search(r"for example \S*notes\.txt", err)
     assert [path.name for path in read_labels(tmp_path / "l.csv", tmp_path)[0]] == ["a.png"]
     (tmp_path / "empty").mkdir()
     with pytest.raises(fm.FixMatchError, match="holds no pictures"):
@@ -349,7 +349,7 @@ def said(count=20, names=("a", "b"), labels=(20, 20), recipe=RECIPE, **columns):
     ({"mask_rate": 0.0}, "No unlabeled picture reaches the confidence of 0.95"),
     ({"pseudo_label_accuracy": 0.5}, "sure of its mistakes"),
     ({"pseudo_label_accuracy": lambda done: 0.98 - 0.2 * done}, "get worse"),
-    ({"labels": (5, 35), "mask_rate_per_class": (0.6, 0.3)}, "a swallows others: its share of the pseudo-labels is 5.3 times"),
+    ({"labels": (5, 35), "mask_rate_per_class": (0.6, 0.3)}, "The class a swallows others: its share of the pseudo-labels is 5.3 times"),
     ({"mask_rate_per_class": (0.02, 0.88)}, "The class a gets hardly any pseudo-labels"),
     ({"mask_rate": 0.6, "mask_rate_per_class": (0.3, 0.3)}, "has stopped at 60%"),
     ({"test_accuracy": 0.2}, "moving average lies far below the net"),

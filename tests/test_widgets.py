@@ -694,7 +694,7 @@ def test_an_arrow_of_contrast_ends_at_the_end_and_leaves_the_others_theirs(show)
         const half = svg.querySelector('path').getBBox();
         return [...svg.querySelectorAll("path[stroke-width='3']:not([d*=L])")].map((p) => p.getBBox()).every((b) =>
             b.x > half.x - 1 && b.x + b.width < half.x + half.width + 1 && b.y + b.height < half.y + half.height + 1); }""")
-    partner, own, others = (page.get_by_role("slider", name=name) for name in ("With its partner", "strangers of its", "other classes"))
+    partner, own, others = (page.get_by_role("slider", name=name) for name in ("With its partner", "strangers of its", "strangers of other classes"))
     assert [kind for kind, _ in arrows()] == ["kept", "wrong", "dropped"] and reach()
     others_push = dict(arrows())["dropped"]
     partner.press("End")  # it is where it is pulled to
@@ -1406,6 +1406,7 @@ def test_a_pause_without_motion_is_not_busy(show):
         new MutationObserver(() => seen.push(root.ariaBusy)).observe(root, { attributeFilter: ['aria-busy'] }); }""")
     main.click()
     page.wait_for_function("document.querySelector('button.fm-main').textContent == 'Train on'", timeout=60_000, polling=50)
+    assert page.evaluate(busy) == "false"
     assert page.evaluate("[seen[0], seen.at(-1)]") == ["true", "false"]  # a fast machine is through before a question from outside is answered
 
 
