@@ -13,14 +13,14 @@ from typing import Callable
 
 import torch
 
-from .checks import check_images, check_number
+from .checks import check_generator, check_images, check_number
 from .errors import FixMatchError
 from .operations import GRAY, OPERATIONS, apply, apply_each, check_operations, cover
 
 
 def _uniform(n, generator, device):
     """``n`` numbers in [0, 1), drawn where the generator lives, brought to ``device``."""
-    where = generator.device if generator is not None else "cpu"
+    where = check_generator(generator).device if generator is not None else "cpu"
     return torch.rand(n, generator=generator, device=where, dtype=torch.float32).to(device, non_blocking=True)
 
 
@@ -69,17 +69,18 @@ def _shifted(side, pad, n, generator, device):
 
 @dataclass(frozen=True)
 class Preset:
-    """How one code base draws strong augmentations: ``num_ops`` operations with replacement, each applied with
-    ``probability``, at one of the ``levels`` or, without any, uniform in [0, 10]; ``magnitude`` maps an operation's name,
-    the levels and the side in pixels to the magnitudes that `apply` takes."""
+    """How one code base draws strong augmentations; `RandAugment` takes one of your own, too. For instance a single level:
+    ``RandAugment(dataclasses.replace(PRESETS["fixmatch"], levels=(2,)))``."""
 
+    #: ``magnitude(name, level, side)`` takes an operation's name, levels (a float32 tensor) and the side in pixels, and gives the
+    #: magnitudes at these levels, a tensor of the same shape, as `apply` takes them.
     magnitude: Callable
-    num_ops: int = 2
-    probability: float = 0.5
-    levels: range | None = range(1, 10)
-    fill: int = GRAY
-    operations: tuple = OPERATIONS
-    cutout: bool = True
+    num_ops: int = 2                #: operations an image, drawn with replacement.
+    probability: float = 0.5        #: that one of them is applied.
+    levels: range | None = range(1, 10)  #: range or tuple that a draw takes one of; None is any number in [0, 10].
+    fill: int = GRAY                #: gray level of uncovered pixels.
+    operations: tuple = OPERATIONS  #: names of the operations.
+    cutout: bool = True             #: whether the recipe of that name has a `Cutout`, too.
     possible = property(lambda self: tuple(sorted({*OPERATIONS, "Invert", *self.operations})))  # whose strength it knows
 
 
@@ -158,7 +159,7 @@ class RandAugment:
     """Strong augmentation without a search: a few random operations, each at a random level.
 
     Args:
-        preset: "fixmatch" (the authors' code, the default), "paper" (the printed table), "usb" or "imagenet".
+        preset: "fixmatch" (the authors' code, the default), "paper" (the printed table), "usb", "imagenet" or a `Preset`.
         num_ops, probability: change the preset's number of operations an image and their probability.
         fill: gray level of uncovered pixels; None takes the preset's.
         operations: names to choose from, among those for which the preset knows a strength; the preset's own unless given.
@@ -168,9 +169,10 @@ class RandAugment:
     """
 
     def __init__(self, preset="fixmatch", *, num_ops=None, probability=None, fill=None, operations=None):
-        if preset not in PRESETS:
-            raise FixMatchError(f"There is no RandAugment preset {preset!r}; use one of {', '.join(PRESETS)}.")
-        self.name, self.preset = preset, PRESETS[preset]
+        if preset not in [*PRESETS] and not isinstance(preset, Preset):
+            raise FixMatchError(f"There is no RandAugment preset {preset!r}; use one of {', '.join(PRESETS)}, or a Preset.")
+        self.preset = PRESETS[preset] if isinstance(preset, str) else preset
+        self.name = preset if isinstance(preset, str) else f"{getattr(preset.magnitude, '__name__', 'own')} at {preset.levels}"
         self.num_ops = self.preset.num_ops if num_ops is None else num_ops
         self.probability = self.preset.probability if probability is None else probability
         self.fill = self.preset.fill if fill is None else fill

@@ -12,17 +12,17 @@ from torch import nn
 
 from . import comparators, distributed
 from .augment import PRESETS, Cutout, RandAugment, weak_augment
-from .checks import check_number, check_view
+from .checks import check_callable, check_number, check_view
 from .errors import FixMatchError
 
 
 class Batch(NamedTuple):
-    """One step's images, augmented, uint8 on the training device, and what a method may know of them."""
+    """One step's images, augmented, on the training device, and what a method may know of them."""
 
-    x: torch.Tensor    # (B, C, H, W): weak views of the labeled images
-    y: torch.Tensor    # int64 (B,): their classes
-    u: tuple           # of uint8 (mu * B, C, H, W): one entry a view that the method asked for, of the same images
-    ids: torch.Tensor  # int64 (mu * B,): which ones, as positions in the unlabeled set; None without views
+    x: torch.Tensor    #: uint8 ``(B, C, H, W)``: weak views of the labeled images.
+    y: torch.Tensor    #: int64 ``(B,)``: their classes.
+    u: tuple           #: tuple of uint8 ``(mu * B, C, H, W)``: one entry a view that the method asked for, of the same images.
+    ids: torch.Tensor  #: int64 ``(mu * B,)``: which ones, as positions in the unlabeled set; None without views.
 
 
 class ShuffledIndices:
@@ -154,12 +154,22 @@ class Strong(nn.Module):
         operations: called as ``operations(images, generator=generator)``; turns uint8 ``(N, C, H, W)`` into another batch of
             the same shape and kind. Where it learns (CTAugment), it is a module with a method ``learn``: what it remembers are
             buffers, since the optimizer trains the net and the method alone, and no parameter here.
-        cutout: likewise.
+        cutout: likewise; None leaves it out.
+
+    A transform from ``torchvision.transforms.v2`` takes no generator, and draws once for all images of a batch. So call it
+    once an image::
+
+        Strong(lambda images, generator=None: torch.stack([transform(image) for image in images]))
+
+    Raises:
+        FixMatchError: ``operations`` or ``cutout`` cannot be called.
     """
 
-    def __init__(self, operations, cutout):
+    def __init__(self, operations, cutout=None):
         super().__init__()
-        self.operations, self.cutout = operations, cutout
+        self.operations, self.cutout = operations, _leave if cutout is None else cutout
+        for name in ("operations", "cutout"):
+            check_callable(name, getattr(self, name), f"{name}(images, generator=generator)")
 
     def forward(self, images, *, generator=None):
         return self.cutout(self.operations(images, generator=generator), generator=generator)

@@ -1,10 +1,13 @@
 """Checkpoints: all that a run needs to go on, as safetensors, and no code."""
 
+from pathlib import Path
+
 import torch
 
 from . import distributed
 from .checks import plain
 from .errors import FixMatchError
+from .files import make_folder
 from .tensor_files import SafetensorError, read_tensors, write_tensors
 from .version import __version__
 
@@ -38,10 +41,38 @@ def save_checkpoint(training, path):
     write_tensors(path, tensors, state)
 
 
+def begin_checkpoint(path):
+    """Make the folder of a checkpoint to come, and refuse a file that stands in its place and holds something."""
+    path = Path(path)
+    make_folder(path.parent)
+    if path.exists() and path.stat().st_size:
+        raise FixMatchError(f"{path} is there already: give resume=True to go on from it, or another file to keep it.")
+
+
 def save_weights(training, path):
     """Write the moving average's weights, and what it takes to build the net, as safetensors."""
     state = {"num_classes": training.data.num_classes, "channels": training.data.channels}
     write_tensors(path, training.ema_model.module.state_dict(), state)
+
+
+def load_weights(net, path):
+    """Read weights into a net: those of `save_weights`, or of a checkpoint (of `fit`) the moving average's.
+
+    Args:
+        net: one like that which was trained, for instance a `Training`'s ``model`` or ``models.make_net(recipe, num_classes,
+            channels, torch.Generator())``.
+
+    Returns:
+        The same net, in evaluation mode.
+
+    Raises:
+        FixMatchError: the file is missing or damaged, or of another net. Nothing is changed then.
+    """
+    tensors, state = read_checkpoint(path)
+    tensors = room_of(tensors, "ema") if "format" in state else tensors
+    check_weights(net, tensors, f"The file {path}", "give one like that which was trained")
+    net.load_state_dict(tensors)
+    return net.eval()
 
 
 def load_checkpoint(training, path):
@@ -57,11 +88,11 @@ def load_checkpoint(training, path):
                             f"{state.get('version', 'nothing')}); resume with the version that began the run, or start "
                             "it again in another folder.")
     what = f"The checkpoint {path}"
-    check_belongs(what, state, training.recipe, training.data, training.began_with)
     unlabeled = len(tensors["batches.unlabeled.order"])
     if unlabeled != len(training.data.u):
         raise FixMatchError(f"{what} was trained on {unlabeled} unlabeled images and there are "
                             f"{len(training.data.u)} now; give it the data it was made with.")
+    check_belongs(what, state, training.recipe, training.data, training.began_with)
     views, draws = tensors["views"], training.generators["augment"].get_state()
     if views.shape != (distributed.world_size(), len(draws)):
         raise FixMatchError(f"{what} was trained in {len(views)} processes or on another kind of "

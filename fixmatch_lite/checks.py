@@ -1,11 +1,13 @@
 """What images, shares and data must be, said in a sentence before something is computed from what they are not."""
 
+import math
 import numbers
 
 import torch
 from torch import nn
 
 from .errors import FixMatchError
+from .pixels import as_uint8
 
 
 def plain(value):
@@ -30,9 +32,10 @@ def check_images(images, part=""):
     if images.dtype == torch.uint8 and len(shape) == 3:
         cure = "images[None] makes a batch of one picture" if shape[0] in (1, 3) else "images[:, None] makes a batch of gray pictures"
         raise FixMatchError(f"{must}, a batch; {_told(images)}. {cure}.")
-    if images.dtype != torch.uint8 or len(shape) != 4:
-        raise FixMatchError(f"{must}, 0 to 255; {_told(images)}. Convert them, for instance with "
-                            "(255 * images).round().to(torch.uint8).")
+    if images.dtype != torch.uint8:
+        raise FixMatchError(f"{must}, 0 to 255; {_told(images)}{as_uint8(images)}.")
+    if len(shape) != 4:
+        raise FixMatchError(f"{must}, four dimensions; {_told(images)}. images.reshape brings them there.")
     if shape[1] not in (1, 3):
         cure = "images.permute(0, 3, 1, 2) brings them there" if shape[-1] in (1, 3) else "images[:, :3] drops a fourth"
         raise FixMatchError(f"{must}, one or three channels first; {_told(images)}. {cure}.")
@@ -45,12 +48,59 @@ def check_view(view, images):
     return view
 
 
+def check_generator(generator):
+    """A source of random draws; refused where it is none, a seed for instance."""
+    if not isinstance(generator, torch.Generator):
+        raise FixMatchError("generator must be a torch.Generator, for instance torch.Generator().manual_seed(0); "
+                            f"{_told(generator)}.")
+    return generator
+
+
 def check_number(name, value, low, high, what="", whole=False):
     """Refuse a number outside [``low``, ``high``], and on request one that is not ``whole``; ``what`` ends the sentence."""
     kind = numbers.Integral if whole else numbers.Real
     if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
-        raise FixMatchError(f"{name} = {value!r} is not possible; {name} must be a {'whole ' if whole else ''}number between "
-                            f"{low} and {high}{what}.")
+        limits = f", at least {low}" if high == math.inf else f" between {low} and {high}"
+        raise FixMatchError(f"{name} = {value!r} is not possible; {name} must be a {'whole ' if whole else ''}number"
+                            f"{limits}{what}.")
+
+
+def check_knob(name, value, high=math.inf, what=""):
+    """As `check_number` from 0 on, but a tensor passes: asking for its value would wait for the device."""
+    if not isinstance(value, torch.Tensor):
+        check_number(name, value, 0, high, what)
+
+
+def check_tau(tau):
+    """Refuse a threshold that is no probability; a little above 1 it is one that keeps nothing."""
+    check_knob("tau", tau, 2, ", a probability (0.95 is 95 %, above 1 keeps nothing)")
+
+
+def check_callable(name, part, call):
+    """Refuse a part of one's own that cannot be called, or is a class in place of what it makes; ``call`` says how it is called."""
+    if not callable(part) or isinstance(part, type):
+        raise FixMatchError(f"{name} must be callable as {call}; {_told(part)}.")
+
+
+def completed(data):
+    """What `SemiSupervisedData` lacks, and its names, indices and ``flip`` as plain values, which JSON can hold: a dictionary."""
+    found = {"class_names": data.class_names, "labeled_indices": data.labeled_indices, "flip": data.flip}
+    count = lambda images: len(images) if getattr(images, "shape", ()) else 0  # `check_data` refuses what is no batch
+    if data.u_true is None:
+        found["u_true"] = torch.full((count(data.u),), -1)
+    if data.labeled_indices is None:
+        found["labeled_indices"] = range(count(data.x))
+    if data.class_names is None:
+        last = max(int(y.max()) if isinstance(y, torch.Tensor) and y.numel() else 0 for y in (data.y, data.y_test))
+        found["class_names"] = map(str, range(last + 1))
+    for name in ("class_names", "labeled_indices"):
+        value = found[name]
+        if not hasattr(value, "__iter__"):
+            raise FixMatchError(f"{name} must be a list, one for each {'class' if name == 'class_names' else 'image of x'}; "
+                                f"{_told(value)}.")
+        found[name] = plain(value if hasattr(value, "tolist") else tuple(value))
+    found["flip"] = bool(data.flip) if plain(data.flip) in (0, 1) else data.flip
+    return found
 
 
 def check_data(data):
@@ -77,10 +127,15 @@ def check_truth(images, targets, part=None):
     of = f" of {part}" if part else ""
     if not hasattr(images, "decoded"):
         check_images(images, of)
-    if not isinstance(targets, torch.Tensor) or targets.shape != (len(images),) or part and targets.dtype != torch.int64:
-        raise FixMatchError(f"The classes{of} must be int64 ({len(images)},), a torch tensor, one for each image; {_told(targets)}.")
+    check_classes(targets, len(images), of, exact=bool(part))
     if not len(images):
         raise FixMatchError(f"There is no image{of}; there must be at least one.")
+
+
+def check_classes(targets, count, of="", exact=True):
+    """Refuse what is not a class for each of ``count`` images; ``exact``: in int64, and ``of`` what, " of x"."""
+    if not isinstance(targets, torch.Tensor) or targets.shape != (count,) or exact and targets.dtype != torch.int64:
+        raise FixMatchError(f"The classes{of} must be int64 ({count},), a torch tensor, one for each image; {_told(targets)}.")
 
 
 def check_given(recipe, data):
@@ -136,18 +191,23 @@ def check_parts(net, method, strong):
                             f"{method.views!r}.")
 
 
-def check_logits(logits, count, classes):
+def check_logits(logits, count, classes, must="The net must give logits"):
     """Refuse what a net says of ``count`` images if it is not a number for each of the ``classes``."""
     if not isinstance(logits, torch.Tensor) or logits.shape != (count, classes) or not logits.is_floating_point():
-        raise FixMatchError(f"The net must give logits ({count}, {classes}), one for each image and class; {_told(logits)}.")
+        raise FixMatchError(f"{must} ({count}, {classes}), one for each image and class; {_told(logits)}.")
 
 
-def check_judged(pseudo):
-    """`policies.PseudoLabels`; refused where weights or confidences are not one float an image: they would be broadcast."""
+def check_judged(pseudo, classes):
+    """`policies.PseudoLabels`; refused where weights or confidences are not one float an image, which would be broadcast, and where
+    the target is neither a class nor a share of each of the ``classes``."""
     if not all(hasattr(pseudo, name) for name in ("weight", "target", "confidence")):
         raise FixMatchError(f"A policy must answer with policies.PseudoLabels(weight, target, confidence); {_told(pseudo)}.")
+    target = pseudo.target
+    if not isinstance(target, torch.Tensor) or not (
+            target.ndim == 1 and target.dtype == torch.int64 or target.shape[1:] == (classes,) and target.is_floating_point()):
+        raise FixMatchError(f"A policy's target must be int64 (n,) classes or float (n, {classes}) probabilities; {_told(target)}.")
     for name in ("weight", "confidence"):
-        check_each(f"A policy's {name}", getattr(pseudo, name), len(pseudo.target))
+        check_each(f"A policy's {name}", getattr(pseudo, name), len(target))
     return pseudo
 
 

@@ -3,7 +3,6 @@
 Source of the protocol: Sohn et al. 2020, section 4; Oliver et al. 2018. Taught in: chapters 9 and 13.
 """
 
-import difflib
 import importlib
 import json
 from dataclasses import dataclass, replace
@@ -14,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from .checks import check_data, plain
+from .checks import check_data, completed
 from .errors import FixMatchError
 from .labeled import OWN_SPLIT, SPLITS, check_seed, choose_labeled, draw_labeled, labeled_hash
-from .names import DATASETS, mirrors
+from .names import DATASETS, check_dataset, mirrors
 from .recipes import recipe
 
 @dataclass(frozen=True, eq=False)
@@ -27,26 +26,24 @@ class SemiSupervisedData:
     ``u`` holds every training image, the labeled ones included (the only way in which a labeled image is ever seen
     strongly augmented). ``u_true`` are the true classes of ``u``, -1 where they are not known, ``num_classes`` where the image is
     known to be foreign, of none of the classes; they measure pseudo-labels and train nothing. Where only the labels are
-    known, all are -1: what a net says about the images that it was taught measures nothing.
+    known, all are -1: what a net says about the images that it was taught measures nothing. Of your own data you may leave out
+    ``u_true`` (all -1), ``class_names`` ("0", "1", and so on) and ``labeled_indices`` (0, 1, and so on).
     """
 
-    name: str
-    x: torch.Tensor
-    y: torch.Tensor
-    u: torch.Tensor
-    u_true: torch.Tensor
-    x_test: torch.Tensor
-    y_test: torch.Tensor
-    class_names: tuple
-    labeled_indices: tuple
-    flip: bool = True  # whether a mirrored picture still shows its class
-    drawn: tuple | None = None  # seed and split that drew the labeled set; None where it was named, or is everything
+    name: str             #: str: the data set, or a word of your own for tensors of your own.
+    x: torch.Tensor       #: uint8 ``(N, C, H, W)``, or `streaming.Pictures`: the labeled images.
+    y: torch.Tensor       #: int64 ``(N,)``: their classes, positions in ``class_names``.
+    u: torch.Tensor       #: uint8 ``(N, C, H, W)``, or `streaming.Pictures`: the unlabeled images.
+    u_true: torch.Tensor = None  #: int64 ``(N,)``: their true classes, or -1.
+    x_test: torch.Tensor = None  #: uint8 ``(N, C, H, W)``, or `streaming.Pictures`: images that no step uses; must be given.
+    y_test: torch.Tensor = None  #: int64 ``(N,)``: their classes; must be given.
+    class_names: tuple = None    #: tuple: a name for each class.
+    labeled_indices: tuple = None  #: tuple of int: the position of each of ``x`` among the training images.
+    flip: bool = True     #: bool: whether a mirrored picture still shows its class.
+    drawn: tuple | None = None  #: tuple: seed and split that drew the labeled set; None where it was named, or is everything.
 
     def __post_init__(self):
-        for name in ("class_names", "labeled_indices"):  # plain values, which JSON can hold
-            value = getattr(self, name)
-            object.__setattr__(self, name, plain(value if hasattr(value, "tolist") else tuple(value)))
-        object.__setattr__(self, "flip", bool(self.flip) if plain(self.flip) in (0, 1) else self.flip)
+        vars(self).update(completed(self))  # what is frozen cannot be set
         check_data(self)
 
     def __repr__(self):
@@ -69,17 +66,22 @@ class SemiSupervisedData:
 
     @cached_property
     def test_hash(self):
-        """The same for the test part's pixels and classes; None where the pictures are not your own."""
-        return labeled_hash((), (self.y_test, self.x_test)) if self._own else None
+        """The same for the test part's pixels and classes; None where the data are known by name, as `load_data` gave them."""
+        return self._hash(self.y_test, self.x_test)
 
     @cached_property
     def unlabeled_hash(self):
         """The same for the pixels of the unlabeled images."""
-        return labeled_hash((), (self.u,)) if self._own else None
+        return self._hash(self.u)
 
     @property
     def _own(self):
         return self.name == "folder" or self.name not in DATASETS and isinstance(self.x, torch.Tensor)  # no file is read for it
+
+    def _hash(self, *tensors):
+        on_disk = any(hasattr(tensor, "decoded") for tensor in tensors)  # no file is read for it
+        known = all(getattr(tensor, "known_as", None) == self.name for tensor in tensors)  # by `load_data`
+        return None if on_disk or known else labeled_hash((), tensors)
 
     def to(self, device):
         """The same data with its tensors on ``device``."""
@@ -87,6 +89,9 @@ class SemiSupervisedData:
         # Where all training images are labeled, x is the beginning of u: there as here.
         place = lambda images: (images.data_ptr(), images.stride())
         is_view = isinstance(self.u, torch.Tensor) and place(self.x) == place(self.u)
+        for name in moved:
+            if hasattr(vars(self)[name], "known_as"):
+                moved[name].known_as = vars(self)[name].known_as
         return replace(self, x=moved["u"][:len(self.x)] if is_view else self.x.to(device), **moved)
 
     def save_labeled(self, path):
@@ -96,17 +101,16 @@ class SemiSupervisedData:
 
 
 class Loaded(NamedTuple):
-    """What a loader found. ``pool`` holds every training image, first ``images``, which may be a view of it, then those
-    without a label; None where there are no others."""
+    """What a loader found. ``pool`` holds first ``images``, which may be a view of it, then those without a label."""
 
-    images: torch.Tensor
-    targets: torch.Tensor
-    x_test: torch.Tensor
-    y_test: torch.Tensor
-    class_names: tuple
-    pool: torch.Tensor = None
-    foreign: bool = False  # whether those without a label are known to be of none of the classes
-    folds: tuple = ()  # labeled sets that come with the data
+    images: torch.Tensor       #: uint8 ``(N, C, H, W)``: the training images whose class is known.
+    targets: torch.Tensor      #: int64 ``(N,)``: their classes.
+    x_test: torch.Tensor       #: uint8 ``(N, C, H, W)``: the test images.
+    y_test: torch.Tensor       #: int64 ``(N,)``: their classes.
+    class_names: tuple         #: tuple: a name for each class.
+    pool: torch.Tensor = None  #: uint8 ``(N, C, H, W)``: every training image; None where ``images`` are all.
+    foreign: bool = False      #: bool: whether those without a label are known to be of none of the classes.
+    folds: tuple = ()          #: tuple: labeled sets that come with the data, each the positions of its images.
 
 
 def _digits(root):
@@ -216,10 +220,7 @@ def load_data(name, labels="recipe", seed=0, root=None, *, labeled=None, split=N
     Raises:
         FixMatchError: unknown name, unreadable data, or a labeled set that cannot be drawn.
     """
-    if name not in DATASETS:
-        near = difflib.get_close_matches(name, DATASETS, n=1)
-        raise FixMatchError(f"There is no data set {name!r}; " + (f"did you mean {near[0]!r}? Use " if near else "use ")
-                            + f"one of {', '.join(DATASETS)}.")
+    check_dataset(name)
     labels = recipe(name).labels if labels == "recipe" else labels
     split = OWN_SPLIT.get(name, "balanced") if split is None else split
     if split not in SPLITS:
@@ -232,11 +233,9 @@ def load_data(name, labels="recipe", seed=0, root=None, *, labeled=None, split=N
         check_seed(name, labels, seed)
     loaders = {"digits": _digits, "digits-unequal": _digits_unequal, "digits-home": _digits_of_five(False),
                "digits-foreign": _digits_of_five(True), "cifar10": _cifar("CIFAR10"), "cifar10-jpeg": _of("cifar_jpeg"),
-               "cifar100": _cifar("CIFAR100"), "svhn": _of("svhn"), "stl10": _stl10}
-    if name in loaders:
-        found = loaders[name](root)
-    else:
-        found = _imagenet(root, image_size) if name == "imagenet" else _folder(root, image_size, labels_from)
+               "cifar100": _cifar("CIFAR100"), "svhn": _of("svhn"), "stl10": _stl10,
+               "imagenet": lambda root: _imagenet(root, image_size), "folder": lambda root: _folder(root, image_size, labels_from)}
+    found = loaders[name](root)
     indices, saved = choose_labeled(name, found, labels, seed, labeled, split)
     pool = found.images if found.pool is None else found.pool
     others = torch.full((len(pool) - len(found.images),), len(found.class_names) if found.foreign else -1)
@@ -245,13 +244,13 @@ def load_data(name, labels="recipe", seed=0, root=None, *, labeled=None, split=N
         u_true = torch.full_like(u_true, -1)  # a pseudo-label of a picture that trains with its label tells nothing
     # With every image labeled a view will do: a second copy of a large folder may not fit.
     chosen = slice(None) if indices == tuple(range(len(found.images))) else torch.tensor(indices)
-    flip = mirrors(name) if flip is None else flip
     data = SemiSupervisedData(
-        name=name, x=found.images[chosen], y=found.targets[chosen], u=pool,
-        u_true=u_true, x_test=found.x_test, y_test=found.y_test,
-        class_names=tuple(found.class_names), labeled_indices=indices, flip=flip,
+        name=name, x=found.images[chosen], y=found.targets[chosen], u=pool, u_true=u_true, x_test=found.x_test, y_test=found.y_test,
+        class_names=tuple(found.class_names), labeled_indices=indices, flip=mirrors(name) if flip is None else flip,
         drawn=(seed, split) if labeled is None and labels is not None else None)
     if saved is not None and saved != data.labeled_hash:
         raise FixMatchError(f"The labeled set in {labeled} is not the one that was saved (hash {saved}, now "
                             f"{data.labeled_hash}): the file, the pictures or image_size has changed; save it again.")
+    for tensor in (data.u, data.x_test, data.y_test) if name != "folder" else ():
+        tensor.known_as = name  # what is made of it is not: it gets a hash
     return data

@@ -28,13 +28,12 @@ TRIES = 3  # per mirror, and only while it still brings new bytes
 
 
 class RemoteFile(NamedTuple):
-    """A file that is the same everywhere: its name, the addresses in the order in which they are tried, its MD5 as 32
-    hex digits, and its length in bytes. `fetch` takes it as ``fetch(*file, root)``."""
+    """A file that is the same everywhere. `fetch` takes it as ``fetch(*file, root)``."""
 
-    filename: str
-    urls: tuple
-    md5: str
-    size: int
+    filename: str  #: str: its name.
+    urls: tuple    #: tuple of str: addresses of byte-identical copies, in the order in which they are tried.
+    md5: str       #: str: its MD5 as 32 hex digits.
+    size: int      #: int: its length in bytes.
 
 
 class _MirrorFailed(Exception):

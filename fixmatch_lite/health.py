@@ -34,14 +34,17 @@ class Health:
         self.recipe, self.names, self.seen, self.said = recipe, class_names, [], set()
         total = sum(labeled_counts) if labeled_counts is not None else 0
         self.shares = [count / total for count in labeled_counts] if total else None
+        self._unlabeled = unlabeled_classes(() if labeled_counts is None else labeled_counts, class_names)
 
     def before(self):
-        """What the recipe alone tells about the run's end, before the first step: sentences, mostly none. If they are not
+        """What recipe and labels alone tell about the run's end, before the first step: sentences, mostly none. If they are not
         asked for, they come with the first metrics."""
-        if self.seen or "average" in self.said or not (sentence := self._too_short()):
+        if self.seen:
             return []
-        self.said.add("average")  # and not once more when it has come true
-        return [sentence]
+        found = {"unlabeled": self._unlabeled, "average": self._too_short()}
+        found = {name: sentence for name, sentence in found.items() if sentence and name not in self.said}
+        self.said |= found.keys()  # and the average not once more when it has come true
+        return [*found.values()]
 
     def __call__(self, metrics):
         short = self.before()
@@ -157,6 +160,15 @@ def _or(*ways):
     return ways[0] if len(ways) == 1 else f"{', '.join(ways[:-1])}{',' * (len(ways) > 2)} or {ways[-1]}"
 
 
+def unlabeled_classes(counts, names=None):
+    """What to know of classes without a single labeled picture, in a sentence; None where every class has one. ``counts`` and
+    ``names`` as in `Health`."""
+    missing = [names[k] if names is not None else f"number {k}" for k, count in enumerate(counts) if not count]
+    if missing:
+        others = f" nor of {len(missing) - 1} other class{'es' * (len(missing) > 2)}" if len(missing) > 1 else ""
+        return f"No labeled picture of {missing[0]}{others}: the net can never predict {'them' if others else 'it'}."
+
+
 def describe_labels(counts, names):
     """What to know about a labeled set before a run: its classes, how even they are, and where it is thin.
 
@@ -173,7 +185,7 @@ def describe_labels(counts, names):
     said = [f"labels: {most} of each class" if least == most else f"labels: {listed}"
             + (f" (the largest class has {most / least:.1f} times as many as the smallest)" if least else "")]
     if least == 0:
-        said.append(f"No labeled picture of {names[counts.index(0)]}: the net can never predict it.")
+        said.append(unlabeled_classes(counts, names))
     elif least == 1:
         said.append(f"Only one labeled picture of {names[counts.index(1)]}: if it is not typical, the class is lost.")
     elif most > 10 * least:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from . import comparators
-from .checks import check_judged
+from .checks import check_callable, check_judged, check_knob
 from .errors import FixMatchError
 from .losses import Loss, semi_supervised_loss
 from .policies import FixMatch
@@ -37,8 +37,8 @@ class Consistency(nn.Module):
     """The weak view says the target, the strong view learns it; a policy says which targets count.
 
     Args:
-        policy: see `policies`.
-        lambda_u: weight of the unsupervised loss.
+        policy: see `policies`. The logits that it judges carry no gradient, whatever ``forward`` is.
+        lambda_u: weight of the unsupervised loss, at least 0.
         forward: "joint", one forward pass over labeled, weak and strong images, as in the original: batch norm sees
             all of them, and through its statistics the weak views get a gradient. "separate", a pass over the weak
             views without gradient, then one over the rest: about a third less work, and other statistics. "kept", the
@@ -47,13 +47,15 @@ class Consistency(nn.Module):
     Attributes ``policy``, ``lambda_u`` and ``way`` (the ``forward``) may be changed by a subclass as it trains.
 
     Raises:
-        FixMatchError: ``forward`` is none of these.
+        FixMatchError: ``forward`` is none of these, ``policy`` cannot be called, or ``lambda_u`` is below 0.
     """
 
     views = ("weak", "strong")
 
     def __init__(self, policy, lambda_u=1.0, forward="joint"):
         super().__init__()
+        check_callable("policy", policy, "policy(logits_u_weak, ids=, q_labeled=, y=), for instance fm.FixMatch(0.95)")
+        check_knob("lambda_u", lambda_u)
         if forward not in FORWARDS:
             raise FixMatchError(f"There is no forward pass {forward!r}; use one of {', '.join(FORWARDS)}.")
         self.policy, self.lambda_u, self.way = policy, lambda_u, forward
@@ -84,7 +86,8 @@ class Consistency(nn.Module):
 
     def _judge(self, logits_x, logits_u_weak, batch):
         q_labeled = None if logits_x is None else logits_x.detach().softmax(-1)
-        return check_judged(self.policy(logits_u_weak, ids=batch.ids, q_labeled=q_labeled, y=batch.y))
+        pseudo = self.policy(logits_u_weak.detach(), ids=batch.ids, q_labeled=q_labeled, y=batch.y)
+        return check_judged(pseudo, logits_u_weak.shape[-1])
 
 
 def make_method(recipe, data):

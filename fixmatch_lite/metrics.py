@@ -21,19 +21,22 @@ class Metrics:
     """What one evaluation saw. Losses, mask rate and pseudo-label accuracy are means over the steps since the last
     evaluation; shares lie in [0, 1]. A number that does not exist (nothing kept, no truth known) is None."""
 
-    step: int
-    loss: float
-    loss_supervised: float
-    loss_unsupervised: float
-    test_accuracy: float            # of the moving average: the number to report
-    test_accuracy_raw: float        # of the net being trained
-    mask_rate: float | None         # mean weight of the unlabeled images; FixMatch: the share that was kept
-    pseudo_label_accuracy: float | None  # share of the kept pseudo-labels that are right
-    mask_rate_per_class: tuple | None    # the mask rate, split by pseudo-label
-    pseudo_label_accuracy_per_class: tuple | None  # of the images kept under each pseudo-label
-    lr: float
-    images_per_second: float        # all views counted, evaluation left out
-    seconds: float                  # since the run began, evaluation and earlier parts of a resumed run included
+    step: int                       #: updates done.
+    loss: float                     #: the whole loss, as `Loss` has it; the next two are its parts.
+    loss_supervised: float          #: of the labeled images.
+    loss_unsupervised: float        #: of the unlabeled images, before it is weighed with ``lambda_u``.
+    test_accuracy: float            #: of the moving average, the number to report.
+    test_accuracy_raw: float        #: of the net being trained.
+    mask_rate: float | None         #: mean weight of the unlabeled images, with FixMatch the share that was kept.
+    pseudo_label_accuracy: float | None  #: share of the kept pseudo-labels that are right, each with its weight.
+    #: For each class, the share of ALL unlabeled images that were kept with this pseudo-label; they sum to ``mask_rate``.
+    mask_rate_per_class: tuple | None
+    #: For each class, of the images that were kept with this pseudo-label, the share for which it is right. That is the precision
+    #: of the predicted class, not the recall of the true one.
+    pseudo_label_accuracy_per_class: tuple | None
+    lr: float                       #: learning rate of the last step.
+    images_per_second: float        #: all views counted, evaluation left out.
+    seconds: float                  #: since the run began, evaluation and earlier parts of a resumed run included.
 
     def as_dict(self):
         return asdict(self)
@@ -84,11 +87,12 @@ class Tally:
         self.num_classes = num_classes
         self._sums = torch.zeros(5 + 3 * num_classes, device=device)
 
+    @torch.no_grad()
     def add(self, loss, truth):
         """Count a step's `Loss`; ``truth`` are the true classes of the unlabeled images, -1 where nobody knows."""
         judged = 0 if loss.mask is None else len(loss.mask)
         self._sums[:5] += torch.stack([torch.ones_like(loss.total), loss.total, loss.supervised, loss.unsupervised,
-                                       torch.full_like(loss.total, judged)]).detach()
+                                       torch.full_like(loss.total, judged)])
         if judged:
             classes = loss.pseudo_label if loss.pseudo_label.ndim == 1 else loss.pseudo_label.argmax(1)
             known = loss.mask * (truth >= 0)

@@ -35,8 +35,7 @@ class Block(nn.Module):
         changes = in_channels != out_channels or stride != 1
         self.shortcut = nn.Conv2d(in_channels, out_channels, 1, stride) if changes else nn.Identity()
         self.activation = nn.LeakyReLU(SLOPE, inplace=True)
-        self.activate_shortcut = activate_shortcut
-        self.dead = dead and changes and not activate_shortcut
+        self.activate_shortcut, self.dead = activate_shortcut, dead and changes and not activate_shortcut
 
     def forward(self, x):
         h = self.activation(self.norm1(x))
@@ -200,10 +199,11 @@ class MovingAverage(AveragedModel):
     the weights after the first step). Move the net before, not after. Source: FixMatch's released code, decay 0.999.
 
     Raises:
-        FixMatchError: weights in 16 bits, in which such small steps are lost.
+        FixMatchError: ``decay`` is no number in [0, 1], or the weights have 16 bits, in which such small steps are lost.
     """
 
     def __init__(self, model, decay):
+        check_number("decay", decay, 0, 1, ", the share of the average that stays at each update")
         if any(parameter.dtype in (torch.bfloat16, torch.float16) for parameter in model.parameters()):
             raise FixMatchError(f"In 16 bits an average with decay {decay} stands still: keep the net in float32, in torch.autocast.")
         super().__init__(model)

@@ -37,7 +37,7 @@ def apply(name, images, magnitudes, *, fill=GRAY):
     Args:
         name: one of `OPERATIONS` or `MORE`.
         images: uint8 ``(N, C, H, W)``.
-        magnitudes: ``(N,)`` numbers in the operation's own unit: a factor for Brightness, Color, Contrast and
+        magnitudes: ``(N,)`` numbers, or one for all, in the operation's own unit: a factor for Brightness, Color, Contrast and
             Sharpness (1 changes nothing), bits kept for Posterize, the threshold for Solarize, degrees for Rotate
             (counter-clockwise), pixels for TranslateX and TranslateY, a slope for ShearX and ShearY; ignored by
             AutoContrast, Equalize, Identity and Invert. SolarizeAdd takes what is added to values below 128, Blur a
@@ -51,7 +51,11 @@ def apply(name, images, magnitudes, *, fill=GRAY):
     """
     check_operations((name,))
     check_images(images)
-    magnitudes = torch.as_tensor(magnitudes, dtype=torch.float32, device=images.device).expand(len(images))
+    magnitudes = torch.as_tensor(magnitudes, dtype=torch.float32, device=images.device)
+    if magnitudes.shape not in ((), (1,), (len(images),)):
+        raise FixMatchError(f"Magnitudes must be ({len(images)},), one for each image, or one number for all; these are "
+                            f"{tuple(magnitudes.shape)}.")
+    magnitudes = magnitudes.expand(len(images))
     if name in TABLES:
         return look_up(images, TABLES[name](images, magnitudes))
     if name in MOVES:

@@ -12,6 +12,21 @@ import torch
 GRAY = 127  # the middle of [0, 255]: 0 after scaling to [-1, 1], to half a gray level
 
 
+def as_uint8(images):
+    """What images of another dtype hold, and how they become uint8 without losing what they show; nothing without values."""
+    if images.is_meta or not images.numel():
+        return ""
+    low, high = (float(f"{value:.6g}") for value in torch.stack(images.float().aminmax()).tolist())  # 1.0000001 is 1
+    whole, cure = not images.is_floating_point(), "Bring them to 0 to 255 first"
+    if 0 <= low and high <= 1:
+        cure = "Convert them with (255 * images).round().to(torch.uint8)"
+    elif 0 <= low and high <= 255:
+        cure = f"Convert them with images{'' if whole else '.round()'}.to(torch.uint8)"
+    elif 0 <= low and high <= 65535 and whole:
+        cure = "If they use all 16 bits, convert them with (images.int() >> 8).to(torch.uint8)"
+    return f", from {low:g} to {high:g}. {cure}"
+
+
 # ------------------------------------------------------------------------------ tables: value in, value out
 # Each takes uint8 images and float32 magnitudes (N,) and returns the tables, uint8 (N, C or 1, 256).
 

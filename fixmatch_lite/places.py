@@ -54,8 +54,10 @@ def check_same(run, images, targets, names):
                             f"{there}: leave out --image-size, or give --root the data it was trained on.")
     if (tested := told.get("test_hash")) and tested != labeled_hash((), (targets, images)):
         # not refused: another version of a JPEG decoder changes bytes, too
+        cure = ("give the folder or the file of labels as it was" if run.recipe.dataset == "folder" else "the run's were changed "
+                "after fm.load_data; measure it in Python, with fm.training.evaluate(run.model(), images, targets)")
         log.warning("the %s test pictures here are not those that the run %s was tested on, and some may be pictures that it was "
-                    "taught: give the folder or the file of labels as it was", f"{len(images):,}", run.name)
+                    "taught: %s", f"{len(images):,}", run.name, cure)
 
 
 def check_file(path, force):

@@ -117,12 +117,16 @@ def plot_curves(histories, metric="test_accuracy", label=None, color="accuracy",
         The axes.
 
     Raises:
-        FixMatchError: no run, or one run in place of a list of runs.
+        FixMatchError: no run, one run in place of a list of runs, or a metric that there is not.
     """
     histories = list(histories)
     if not histories or not all(isinstance(run, (list, tuple)) and len(run) for run in histories):
         raise FixMatchError("histories must be a list of runs, each a list of Metrics, such as [run.metrics for run in runs]; [history] "
                             "makes one of a single run.")
+    first = histories[0][0]
+    known = [name for name in (first if isinstance(first, dict) else vars(first)) if not name.endswith("per_class")]
+    if metric not in known:
+        raise FixMatchError(f"There is no metric {metric!r} to draw; use one of {', '.join(known)}.")
     ax = ax or plt.subplots()[1]
     color = COLORS.get(color, color)
     get = lambda m, key: m[key] if isinstance(m, dict) else getattr(m, key)

@@ -1,9 +1,10 @@
 """Which pseudo-labels count, how much, and toward what.
 
-A policy is called once a step with the weak view's predictions and answers with a weight and a target for each
-unlabeled image. FixMatch needs nothing else; its successors keep statistics, for which the call has ``ids``
-(positions in the unlabeled set), ``q_labeled`` and ``y`` (probabilities of the labeled batch ``(B, classes)``, None with
-``forward="kept"``, and its classes). A policy keeps what it remembers in buffers, so a checkpoint holds it.
+A policy is called once a step with the weak view's predictions, which to it are constants, and answers with a weight
+and a target for each unlabeled image. FixMatch needs nothing else; its successors keep statistics, for which the call
+has ``ids`` (positions in the unlabeled set), ``q_labeled`` and ``y`` (probabilities of the labeled batch
+``(B, classes)``, None with ``forward="kept"``, and its classes). A policy keeps what it remembers in buffers, so a
+checkpoint holds it.
 Taught in: chapter 9.
 """
 
@@ -12,13 +13,15 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from .checks import check_tau
+
 
 class PseudoLabels(NamedTuple):
-    """What a policy decides for a batch of ``n`` unlabeled images; nothing in it carries a gradient."""
+    """What a policy decides for a batch of ``n`` unlabeled images. The loss takes it as constants: no gradient flows through it."""
 
-    weight: torch.Tensor      # float32 (n,): how much each image counts; FixMatch's mask of zeros and ones
-    target: torch.Tensor      # int64 (n,) classes, or float32 (n, classes) probabilities
-    confidence: torch.Tensor  # float32 (n,): the largest class probability of the weak view
+    weight: torch.Tensor      #: float32 ``(n,)``: how much each image counts, FixMatch's mask of zeros and ones.
+    target: torch.Tensor      #: int64 ``(n,)`` or float32 ``(n, classes)``: classes, or probabilities.
+    confidence: torch.Tensor  #: float32 ``(n,)``: the largest class probability of the weak view.
 
 
 class FixMatch(nn.Module):
@@ -27,11 +30,16 @@ class FixMatch(nn.Module):
     Source: Sohn et al. 2020, equation 4: weight = 1[max q >= tau], target = argmax q. Taught in: chapter 9.
 
     Args:
-        tau: threshold on the confidence. The paper's value is 0.95; a value above 1 keeps nothing.
+        tau: threshold on the confidence, from 0 to 2. The paper's value is 0.95; a value above 1 keeps nothing (a recipe's
+            ``tau`` ends at 1).
+
+    Raises:
+        FixMatchError: ``tau`` is no such number.
     """
 
     def __init__(self, tau=0.95):
         super().__init__()
+        check_tau(tau)
         self.tau = tau
 
     def forward(self, logits_u_weak, *, ids=None, q_labeled=None, y=None):

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from .augment import to_float
+from .checks import check_images
 from .data import load_data
 from .devices import apart, autocast_dtype, choose_device
 from .errors import FixMatchError
@@ -23,29 +24,37 @@ from .metrics import at_once, evaluate
 from .names import DATASETS
 from .pictures import read_pictures
 from .places import check_same, source_of
+from .run_files import run_of
 
 BATCH = 256
 
 
 class Classifier(nn.Module):
-    """uint8 images ``(N, C, H, W)`` to class probabilities, float32 ``(N, classes)``: scaling, net and softmax."""
+    """uint8 images ``(N, C, H, W)`` to class probabilities, float32 ``(N, classes)``: scaling, net and softmax. Images of another
+    shape than ``shape``, ``(C, H, W)`` or None, are refused."""
 
-    def __init__(self, model):
+    def __init__(self, model, shape=None):
         super().__init__()
-        self.model = model
+        self.model, self.shape = model, shape
 
     def forward(self, images):
+        check_images(images)
+        if self.shape is not None and images.shape[1:] != self.shape:
+            raise FixMatchError(f"The net was trained on images {self.shape} and these are {tuple(images.shape[1:])} (channels, "
+                                "height, width): bring them to the same shape.")
         return self.model(to_float(images)).softmax(-1)
 
 
 def classifier(run):
-    """The classifier of a run, its image shape ``(C, H, W)`` and class names.
+    """The `Classifier` of a run (a `Run`, its folder, or its name), its image shape ``(C, H, W)`` and class names. It is to be
+    used and not trained: its weights ask for no gradient.
 
     Raises:
         FixMatchError: the run has no weights, or was recorded before shape and names were.
     """
+    run = run_of(run)
     shape, names = _shape_and_names(run)
-    return Classifier(run.model()).eval(), shape, names
+    return Classifier(run.model(), shape).eval().requires_grad_(False), shape, names
 
 
 def _shape_and_names(run):
@@ -60,7 +69,7 @@ def label_pictures(run, root, *, device=None):
     """The classes that a run's moving average gives to the pictures in a folder, read a few at a time.
 
     Args:
-        run: a `Run`; for one that is not finished the last checkpoint counts.
+        run: a `Run`, its folder, or its name; for one that is not finished the last checkpoint counts.
         root: a folder; pictures at any depth.
         device: see `choose_device`.
 
@@ -78,6 +87,7 @@ def label_pictures(run, root, *, device=None):
 @torch.no_grad()
 def _judged(run, root, device):
     """What `label_pictures` yields, with the probabilities of all classes in fourth place, ``(classes,)``."""
+    run = run_of(run)
     net, shape, names = classifier(run)
     root, device = Path(root), choose_device(device)
     if not root.is_dir():
@@ -111,6 +121,7 @@ def label_folder(run, root, csv_file, *, probabilities=False, device=None):
     Returns:
         How many pictures have a class, and ``(path, reason)`` of those that cannot be read and are left out.
     """
+    run = run_of(run)
     names, rows, unread = _shape_and_names(run)[1], [], []
     for path, kind, sure, row, *reason in _judged(run, root, device):
         if reason:
@@ -134,7 +145,7 @@ def measure_again(run, *, root=None, image_size=None, labels_from=None, device=N
     """How many of its own test images a run's moving average gets right, in the precision that it was trained in.
 
     Args:
-        run: a `Run`; for one that is not finished the last checkpoint counts.
+        run: as in `label_pictures`.
         root, image_size, labels_from: as in `load_data`; None takes what the command line trained the run with, and for your own
             pictures the size to which they were brought.
         device: see `choose_device`.
@@ -146,6 +157,7 @@ def measure_again(run, *, root=None, image_size=None, labels_from=None, device=N
         FixMatchError: the run has no weights, the data are not there, or have other classes or images of another size. Where
             the test pictures are others than the run's, the logger ``fixmatch_lite`` says so.
     """
+    run = run_of(run)
     name, device, found = run.recipe.dataset, choose_device(device), source_of(run)
     if name not in DATASETS:
         raise FixMatchError(f"The run {run.name} was trained on data of somebody's own, {name}, which have no files here: measure it with "
@@ -184,6 +196,7 @@ def measure_folder(run, root, *, device=None):
     Raises:
         FixMatchError: as in `label_pictures`; or a picture lies in no folder, or in one that is no class; or none can be read.
     """
+    run = run_of(run)
     root, names = Path(root), tuple(map(one_form, _shape_and_names(run)[1]))
     for path in images_under(root, []):
         kind, *rest = map(one_form, path.relative_to(root).parts)
@@ -208,7 +221,7 @@ def measure_folder(run, root, *, device=None):
 
 
 def export_onnx(run, path):
-    """Write a run's classifier as an ONNX file.
+    """Write the classifier of a run (a `Run`, its folder, or its name) as an ONNX file.
 
     It takes ``images``, uint8 ``(N, C, H, W)`` with any N, and gives ``probabilities``, float32 ``(N, classes)``; the
     class names are in its metadata as JSON under ``class_names``. onnxruntime gives the same answers to rounding.
@@ -221,6 +234,7 @@ def export_onnx(run, path):
         import onnxscript  # noqa: F401  torch needs it
     except ImportError as error:
         raise FixMatchError(f"Exporting needs the package {error.name}: pip install onnx onnxscript.") from None
+    run = run_of(run)
     net, shape, names = classifier(run)
     example = torch.zeros(2, *shape, dtype=torch.uint8)
     with warnings.catch_warnings():

@@ -25,42 +25,42 @@ FORWARDS = ("joint", "separate", "kept")
 class Recipe:
     """One run, described. The defaults are the paper's for CIFAR-10."""
 
-    dataset: str = "cifar10"
-    labels: int | None = 250        # None: whatever the data hold
-    label_seed: int = 0             # which labeled set; see `load_data`
-    split: str = "balanced"         # or "proportional" to the classes
-    seed: int = 0                   # weights, order of the batches, augmentation
-    method: str = "fixmatch"        # or "supervised": the labeled images alone, or one of `comparators`
-    options: dict = field(default_factory=dict, hash=False)  # what that method has besides, by name
-    alignment: bool | None = None   # distribution alignment; None: what the method does
-    forward: str = "joint"          # the original's; "separate" and "kept" are faster and not the same: see `methods`
-    batch_size: int = 64            # labeled images a step
-    mu: int = 7                     # unlabeled images a step, as a multiple of batch_size
-    tau: float = 0.95               # confidence that a pseudo-label needs
-    lambda_u: float = 1.0           # weight of the unsupervised loss
-    steps: int = 2**20              # updates; the schedule ends here
-    lr: float = 0.03
-    schedule: str = "cosine"        # or "steps": a tenth of the rate at each of `decays`
-    decays: tuple = ()              # shares of the steps
-    warmup: float = 0.0             # share of the steps over which the rate rises
-    momentum: float = 0.9
-    nesterov: bool = True
-    weight_decay: float = 5e-4      # on convolution and linear kernels only
-    ema_decay: float = 0.999
-    net: str = "wide_resnet"        # or "resnet50", which has one depth and width; see `models.NETS`
-    depth: int = 28
-    width: int = 2
-    groups: int = 3                 # four for images of 96 pixels
-    bn_momentum: float = 0.001
-    flip: bool | None = None        # None: what the data set allows
-    pad: float = 0.125              # weak shift, as a share of the side; pictures read as they are needed are cut otherwise
-    augment: str = "fixmatch"       # RandAugment's preset, or another strong view: see `batches.make_strong`
-    operations: tuple | None = None  # RandAugment's choice; None: the preset's
-    probability: float | None = None  # that a drawn operation is applied; None: the preset's
-    cutout: float = 0.5             # side of the covered square, as a share of the image's; "imagenet" and "none" cover nothing
-    fill: int | None = None         # gray level of uncovered pixels; None: the preset's
-    precision: str = "auto"         # "float32", "bfloat16", "float16"; auto: the fastest the device has
-    eval_every: int = 1024
+    dataset: str = "cifar10"        #: name of the data set; see `load_data`.
+    labels: int | None = 250        #: labeled images; None takes as many as the data hold.
+    label_seed: int = 0             #: which labeled set; see `load_data`.
+    split: str = "balanced"         #: as many labels of every class, or "proportional" to the classes.
+    seed: int = 0                   #: of weights, order of the batches and augmentation.
+    method: str = "fixmatch"        #: or "supervised", for the labeled images alone, or one of `comparators`.
+    options: dict = field(default_factory=dict, hash=False)  #: what that method has besides, by name.
+    alignment: bool | None = None   #: whether to align distributions; None leaves it to the method.
+    forward: str = "joint"          #: the original's; "separate" and "kept" are faster and not the same, see `methods`.
+    batch_size: int = 64            #: labeled images a step.
+    mu: int = 7                     #: unlabeled images a step, as a multiple of batch_size.
+    tau: float = 0.95               #: confidence that a pseudo-label needs.
+    lambda_u: float = 1.0           #: weight of the unsupervised loss.
+    steps: int = 2**20              #: updates; the schedule ends here.
+    lr: float = 0.03                #: learning rate, before the schedule changes it.
+    schedule: str = "cosine"        #: or "steps", a tenth of the rate at each of `decays`.
+    decays: tuple = ()              #: rising shares of the steps.
+    warmup: float = 0.0             #: share of the steps over which the rate rises.
+    momentum: float = 0.9           #: of SGD.
+    nesterov: bool = True           #: whether the momentum is Nesterov's.
+    weight_decay: float = 5e-4      #: on convolution and linear kernels only.
+    ema_decay: float = 0.999        #: share of the moving average that stays at each update.
+    net: str = "wide_resnet"        #: or "resnet50", which has one depth and width; see `models.NETS`.
+    depth: int = 28                 #: layers of the Wide ResNet.
+    width: int = 2                  #: how many times 16, 32 and 64 channels the Wide ResNet has.
+    groups: int = 3                 #: of the Wide ResNet; four for images of 96 pixels.
+    bn_momentum: float = 0.001      #: share of a new batch in batch norm's running statistics.
+    flip: bool | None = None        #: whether to mirror; None takes what the data set allows.
+    pad: float = 0.125              #: weak shift, as a share of the side; pictures read as they are needed are cut otherwise.
+    augment: str = "fixmatch"       #: RandAugment's preset, or another strong view; see `batches.make_strong`.
+    operations: tuple | None = None  #: RandAugment's choice; None takes the preset's.
+    probability: float | None = None  #: that a drawn operation is applied; None takes the preset's.
+    cutout: float = 0.5             #: side of the covered square, as a share of the image's; "imagenet" and "none" cover nothing.
+    fill: int | None = None         #: gray level of uncovered pixels; None takes the preset's.
+    precision: str = "auto"         #: or "float32", "bfloat16", "float16"; auto is the fastest the device has.
+    eval_every: int = 1024          #: updates between two evaluations.
 
     def __post_init__(self):
         for name, value in vars(self).items():  # its own, and Python's: a dictionary may change later, and a file holds no array

@@ -73,6 +73,7 @@ class Run:
     def model(self):
         """The net with the recorded weights (the moving average), in evaluation mode, on the CPU; those of the last
         checkpoint where the run is not finished, and then the logger ``fixmatch_lite`` says so. A net of your own is copied.
+        It takes what `augment.to_float` makes of uint8 images, float32 in [-1, 1]; `predicting.classifier` takes the images.
 
         Raises:
             FixMatchError: there are no weights, they cannot be read, or they are of another net.
@@ -147,6 +148,11 @@ def load(path, net=None):
     except (ValueError, TypeError, KeyError) as error:
         raise FixMatchError(f"The run in {path} cannot be read ({error}); its files are damaged or of another "
                             "version, train it again in another folder.") from None
+
+
+def run_of(run):
+    """A `Run`: itself, or what `load` reads from a folder or by a name."""
+    return run if isinstance(run, Run) else load(run)
 
 
 def shipped():

@@ -11,6 +11,7 @@ import json
 import math
 import platform
 import statistics
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -25,18 +26,18 @@ from .errors import FixMatchError
 from .files import append_line, make_folder, only_one, write_atomically
 from .recipes import Recipe
 from .run_files import (CHECKPOINT, CONFIDENCE, METRICS, RECIPE, WEIGHTS, Run, check_free, ends, lines, list_runs, load,
-                        remove_left_overs, shipped)
+                        remove_left_overs, run_of, shipped)
 from .starts import start_of
 from .tensor_files import remove_tensors
 from .training import fit
 from .version import __version__
 
-__all__ = ["CHECKPOINT", "CONFIDENCE", "METRICS", "RECIPE", "WEIGHTS", "Run", "compare", "ends", "list_runs", "load", "record",
-           "shipped", "summarize", "table"]
+__all__ = ["CHECKPOINT", "CONFIDENCE", "METRICS", "RECIPE", "WEIGHTS", "Recording", "Run", "compare", "ends", "list_runs", "load",
+           "record", "shipped", "summarize", "table"]
 
 def record(folder, recipe, data, *, device=None, resume=False, progress=None, compile=None, net=None, method=None,
            strong=None, start=None):
-    """Train as `fit` does and keep the run in ``folder``; yields the same `Metrics`.
+    """Train as `fit` does and keep the run in ``folder``.
 
     Args:
         folder: made if it is not there. A folder that already holds a run is refused unless ``resume`` is given; so is one with
@@ -48,19 +49,45 @@ def record(folder, recipe, data, *, device=None, resume=False, progress=None, co
             resumed run all three, made as they were.
         start: as in `fit`; the run keeps its name and a hash of its features.
 
+    Returns:
+        A `Recording`, an iterator of the same `Metrics`. Nothing is read or trained until the first is asked for.
+
     Raises:
         FixMatchError: the folder holds a run already (nothing in it is touched), another process trains in it, it cannot
             be written, or its checkpoint does not belong to this recipe, labeled set, parts of your own and start; or the recipe
             names other data.
     """
+    made, own = [], dict(net=net, method=method, strong=strong)
+    return Recording(_record(made, folder, recipe, data, device, resume, progress, compile, start, own), made)
+
+
+class Recording(Iterator):
+    """A run that is being recorded: an iterator of `Metrics`. After a loop that was left, `close` lets others have the folder."""
+
+    def __init__(self, steps, made):
+        self._steps, self._made = steps, made
+
+    def __next__(self):
+        return next(self._steps)
+
+    def close(self):
+        self._steps.close()
+
+    @property
+    def training(self):
+        """The `Training`, whose ``model`` and ``ema_model`` may be used in the loop; None before the first metrics."""
+        return self._made[0] if self._made else None
+
+
+def _record(made, folder, recipe, data, device, resume, progress, compile, start, own):
     check_given(recipe, data)
     folder, writes, start = Path(folder), distributed.rank() == 0, start_of(start)
-    own = dict(net=net, method=method, strong=strong)
     if recipe.flip is None and data.flip != mirrors(data.name):
         recipe = recipe.changed(flip=data.flip)
     asked, resume = resume, distributed.agree(lambda: _may_resume(folder, resume, recipe, data, described(own, start)))
     training = fit(recipe, data, device=device, checkpoint=folder / CHECKPOINT, resume=resume, progress=progress,
                    compile=compile, start=start, **own)
+    made.append(training)
     with contextlib.ExitStack() as held:
         distributed.agree(lambda: _begin(folder, training, asked, resume, held))
         before = training.step
@@ -167,26 +194,28 @@ def _description(training):
         "labeled_hash": data.labeled_hash,
         "fast": is_fast(),
         "labeled_indices": list(data.labeled_indices),
-        **({"test_hash": data.test_hash} if data.test_hash else {}),
+        **{name: value for name in ("test_hash", "unlabeled_hash") if (value := getattr(data, name))},
         **({"own": training.began_with} if training.began_with else {}),
     }
 
 
 def summarize(run, last=20):
-    """What a run came to: the median of its last evaluations of the moving average, never the best.
+    """What a run came to: the median of its last evaluations of the moving average, never the best. In a run with fewer than twice
+    as many in all they reach into its first half: the start counts, too, and the median may lie far below what the run came to.
 
     Returns:
         A dictionary: ``name``, ``step``, ``done``, ``test_accuracy`` (median of the last ``last`` evaluations), ``evaluations``
-        (how many those were), ``final`` (the very last), and the last ``mask_rate``, ``pseudo_label_accuracy``, ``seconds``.
+        (how many those were), ``early`` (whether they reach into the first half), ``final`` (the very last), and the last
+        ``mask_rate``, ``pseudo_label_accuracy``, ``seconds``.
     """
-    run = run if isinstance(run, Run) else load(run)
+    run = run_of(run)
     check_number("last", last, 1, math.inf, ", of evaluations", whole=True)
     if not run.metrics:
         raise FixMatchError(f"The run {run.name} has no evaluation yet; let it train longer.")
     tail, end = run.metrics[-last:], run.metrics[-1]
     return {"name": run.name, "step": end.step, "done": run.done,
             "test_accuracy": statistics.median(m.test_accuracy for m in tail), "evaluations": len(tail),
-            "final": end.test_accuracy, "mask_rate": end.mask_rate,
+            "early": 2 * tail[0].step <= end.step, "final": end.test_accuracy, "mask_rate": end.mask_rate,
             "pseudo_label_accuracy": end.pseudo_label_accuracy, "seconds": end.seconds}
 
 
@@ -194,7 +223,7 @@ def compare(runs):
     """Several runs side by side: a list with, for each, the fields in which the recipes differ and its `summarize`; where two
     recipes name the same draw but the labels differ (they came from a file), the hash of its labeled set, too; and where some
     runs have parts of their own or a start, those in words."""
-    runs = [run if isinstance(run, Run) else load(run) for run in runs]
+    runs = [run_of(run) for run in runs]
     recipes = [{**run.recipe.as_dict(), "method": run.method} for run in runs]
     different = [k for k in Recipe.__dataclass_fields__ if len({repr(recipe[k]) for recipe in recipes}) > 1]
     hashes = [run.provenance.get("labeled_hash") for run in runs]

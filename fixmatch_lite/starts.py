@@ -10,7 +10,7 @@ import torch
 from . import distributed
 from .checkpoints import check_weights
 from .errors import FixMatchError
-from .run_files import CHECKPOINT, WEIGHTS, Run, load
+from .run_files import CHECKPOINT, WEIGHTS, Run, run_of
 
 LAST = "classifier."  # the last layer, by the name that it has in every net of the module
 
@@ -57,7 +57,7 @@ def start_of(run):
         return run
     if not isinstance(run, (Run, str, os.PathLike)):
         raise FixMatchError(f"start must be a run: its folder, its name or a runs.Run; this is of the type {type(run).__name__}.")
-    return distributed.agree(lambda: _read(run if isinstance(run, Run) else load(run)))
+    return distributed.agree(lambda: _read(run_of(run)))
 
 
 def _read(run):

@@ -33,9 +33,10 @@ def _share(value):
 
 
 def speaker(quiet):
-    """A function that says things on stderr; lets the module's own remarks through too, unless ``quiet``."""
-    log = logging.getLogger("fixmatch_lite")
+    """A function that says things on stderr, each once; lets the module's own remarks through too, unless ``quiet``."""
+    log, said = logging.getLogger("fixmatch_lite"), set()
     log.handlers[:] = [logging.StreamHandler(sys.stderr)]
+    log.handlers[0].addFilter(lambda record: not ((told := record.getMessage()) in said or said.add(told)))
     log.setLevel(logging.WARNING if quiet else logging.INFO)
     return log.info
 
@@ -43,9 +44,10 @@ def speaker(quiet):
 def print_result(summary, out):
     """The end of a training run, from `runs.summarize`."""
     count = summary["evaluations"]
+    few = " (too few were made to leave out the run's start; a smaller --eval-every makes more)"
     print(f"test accuracy of the moving average at the last step: {summary['final']:.2%}")
     print(f"median of the last {count} evaluation{'s' * (count > 1)}, the number to report: {summary['test_accuracy']:.2%}"
-          + ("" if count == 20 else " (no more were made, so the early ones count, too; a smaller --eval-every makes more)"))
+          + (few if summary["early"] or count < 20 else ""))
     print(f"run: {out}")
     print(f"measure it again: fixmatch-lite evaluate {shlex.quote(str(out))}")
 
@@ -69,14 +71,15 @@ def print_unread(unread):
 
 def print_runs(found, rows):
     """A table of runs: ``found`` by `runs.list_runs`, ``rows`` by `runs.compare` for those that have metrics."""
-    told = ("name", "step", "done", "test_accuracy", "evaluations", "final", "mask_rate", "pseudo_label_accuracy",
-            "seconds")
+    told = ("name", "step", "done", "test_accuracy", "evaluations", "early", "final", "mask_rate",
+            "pseudo_label_accuracy", "seconds")
     differs = [key for key in (rows or [{}])[0] if key not in told]
     table = [["run", *differs, "step", "median", "of last", "final", "seconds"]]
     for row in rows:
         step = f"{row['step']:,}" + ("" if row["done"] else " (unfinished)")
-        table.append([row["name"], *[str(row[key]) for key in differs], step, f"{row['test_accuracy']:.2%}",
-                      str(row["evaluations"]), f"{row['final']:.2%}", f"{row['seconds']:.0f}"])
+        last = str(row["evaluations"]) + " (start included)" * row["early"]
+        table.append([row["name"], *[str(row[key]) for key in differs], step, f"{row['test_accuracy']:.2%}", last,
+                      f"{row['final']:.2%}", f"{row['seconds']:.0f}"])
     table += [[run.name, "not evaluated yet"] for run in found if not run.metrics]
     full = [line for line in table if len(line) == len(table[0])]
     widths = [max(len(line[0]) for line in table)]

@@ -3,8 +3,8 @@
 Source: Sohn et al. 2020, Algorithm 1, and the released code. Taught in: chapters 9 and 10.
 """
 
+import logging
 import time
-from pathlib import Path
 
 import torch
 
@@ -12,12 +12,12 @@ from . import distributed
 from .augment import to_float
 from .batches import Batches, make_strong
 from .captured import CapturedStep, may_capture
-from .checkpoints import load_checkpoint, save_checkpoint
+from .checkpoints import begin_checkpoint, load_checkpoint, save_checkpoint
 from .checks import check_given, check_logits, check_parts, check_torch, check_view, described
 from .data import SemiSupervisedData
 from .devices import apart, autocast_dtype, choose_device, compiled, is_fast, keep_memory, make_generators
 from .errors import FixMatchError
-from .files import make_folder
+from .health import unlabeled_classes
 from .losses import check_loss
 from .methods import make_method
 from .metrics import Metrics, Tally, accuracies, diverged, evaluate
@@ -26,6 +26,8 @@ from .progress import Progress
 from .recipes import Recipe, learning_rate, recipe
 from .starts import start_of
 from .streaming import StreamedBatches
+
+log = logging.getLogger(__name__)
 
 __all__ = ["Metrics", "Recipe", "Training", "autocast_dtype", "choose_device", "evaluate", "fit", "learning_rate",
            "recipe"]
@@ -86,8 +88,11 @@ class Training:
             raise FixMatchError("Resuming needs a checkpoint: give checkpoint=, the file of the run that stopped.")
         if resume:
             load_checkpoint(self, checkpoint)
-        elif checkpoint is not None and distributed.rank() == 0:
-            make_folder(Path(checkpoint).parent)  # said now, and not at the first evaluation
+        elif checkpoint is not None:
+            distributed.agree(lambda: begin_checkpoint(checkpoint))  # said now, and not at the first evaluation
+        missing = unlabeled_classes(data.y.bincount(minlength=data.num_classes).tolist(), data.class_names)
+        if missing and distributed.rank() == 0:
+            log.warning("%s", missing)
         fixed = not self.own and recipe.forward != "kept"
         quick = compiled(self.model, self.device, recipe.steps - self.step, compile, fixed)
         self._net = distributed.parallel(quick, self.device)
@@ -224,7 +229,7 @@ def fit(recipe, data, *, device=None, checkpoint=None, resume=False, progress=No
         recipe: see `recipe`.
         data: see `load_data`.
         device: "cuda", "mps", "cpu"; None takes the best there is.
-        checkpoint: a file, rewritten whole at every evaluation; None writes nothing.
+        checkpoint: a file, rewritten whole at every evaluation; None writes nothing. One that exists is refused without ``resume``.
         resume: go on from ``checkpoint``. On the CPU the weights at the end are bit for bit those of a run that was
             never interrupted. With parts of your own it also sets torch's global generator to where it stood, since dropout draws
             from it; otherwise training neither reads nor changes that.
@@ -236,10 +241,10 @@ def fit(recipe, data, *, device=None, checkpoint=None, resume=False, progress=No
         net: your own in place of the recipe's: a module from float32 ``(N, C, H, W)``, scaled to [-1, 1], in channels-last
             memory (``flatten`` and not ``view`` them), to logits ``(N, classes)``. All of it trains, in whatever mode it comes,
             except what is frozen: a module in evaluation mode in which no parameter has ``requires_grad``.
-        method: your own, see `methods`, for instance ``Consistency(policy)``. strong: your own, see `batches.Strong`. A
-            checkpoint holds the state of all three; to resume, give them again, made as they were. What the recipe says about
-            them is ignored, its seed included: ``torch.manual_seed`` decides a net's first weights. No part is copied: the
-            same object in a second run would go on from where the first left it.
+        method: your own, see `methods`, for instance ``Consistency(policy)``. strong: your own, see `batches.Strong`.
+            (CONTRIBUTING.md has a small one of each.) A checkpoint holds the state of all three; to resume, give them again, made
+            as they were. What the recipe says about them is ignored, its seed included: ``torch.manual_seed`` decides a net's first
+            weights. No part is copied: the same object in a second run would go on from where the first left it.
         start: a run whose features the recipe's net begins with, its last layer drawn anew: a folder, the name of a run that
             comes with the module, or a `runs.Run`. For instance one of "simclr" on the same pictures. To resume, give it again.
 
@@ -247,8 +252,8 @@ def fit(recipe, data, *, device=None, checkpoint=None, resume=False, progress=No
         A `Training`, whose ``model`` and ``ema_model`` may be used at any time.
 
     Raises:
-        FixMatchError: recipe and data do not fit, the checkpoint is not of this recipe and data or is damaged, the
-            start is of another net or given beside a net of your own, the device is not there, or loss or weights stop being finite.
+        FixMatchError: recipe and data do not fit, the checkpoint exists, is damaged or not of this recipe and data, the start
+            is of another net or given beside a net of your own, the device is not there, or loss or weights stop being finite.
     """
     return Training(recipe, data, device=device, checkpoint=checkpoint, resume=resume, progress=progress,
                     compile=compile, net=net, method=method, strong=strong, start=start)

@@ -1,5 +1,6 @@
 """What somebody stumbled over who built on the module: a method, a folder, a training loop of one's own."""
 
+import dataclasses
 import math
 import re
 import unicodedata
@@ -16,7 +17,8 @@ import fixmatch_lite as fm
 from fixmatch_lite.batches import Strong
 from fixmatch_lite.captured import CapturedStep
 from fixmatch_lite.checks import described
-from fixmatch_lite.comparators.thresholds import SelfAdaptiveThresholds, TruncatedGaussian
+from fixmatch_lite.comparators.thresholds import CurriculumThresholds, SelfAdaptiveThresholds, TruncatedGaussian
+from fixmatch_lite.comparators.uda import Sharpened
 from fixmatch_lite.labels_file import read_labels
 from fixmatch_lite.losses import semi_supervised_loss
 from fixmatch_lite.methods import Consistency, Supervised
@@ -151,6 +153,78 @@ def test_a_loss_that_is_a_number_is_refused(digits):
 
     with pytest.raises(fm.FixMatchError, match="must be a losses.Loss; this is of the type Tensor"):
         next(fm.fit(small(), digits, device="cpu", method=Bare()))
+
+
+PARTS = {  # message: a part that is none
+    "tau = '0.95' is not possible": lambda: fm.FixMatch(tau="0.95"), "tau = -1 is not possible": lambda: fm.FixMatch(-1),
+    "tau = 95 is not possible; .*0.95 is 95 %": lambda: fm.FixMatch(95), "tau = True is": lambda: fm.FixMatch(True),
+    "tau = 80 is not possible": lambda: Sharpened(80, 0.4), "tau = None is not": lambda: CurriculumThresholds(None, 10, 20),
+    r"policy must be callable as policy\(logits_u_weak, .* type str": lambda: Consistency("fixmatch"),
+    "policy must be .* type type": lambda: Consistency(FixMatch), "policy must be .* NoneType": lambda: Consistency(None),
+    "lambda_u = -1 is not": lambda: Consistency(FixMatch(), -1), "lambda_u = '1' is not": lambda: Consistency(FixMatch(), lambda_u="1"),
+    "decay = 999 is not possible; decay must be a number between 0 and 1": lambda: MovingAverage(nn.Linear(2, 2), 999),
+    "decay = '0.9' is not": lambda: MovingAverage(nn.Linear(2, 2), "0.9"),
+    "decay = None is not": lambda: MovingAverage(nn.Linear(2, 2), None), "decay = -1 is": lambda: MovingAverage(nn.Linear(2, 2), -1),
+    r"operations must be callable as operations\(images, generator=generator\); .* str": lambda: Strong("fixmatch"),
+    "operations must be .* type type": lambda: Strong(fm.RandAugment), "cutout must be .* float": lambda: Strong(fm.RandAugment(), 0.5),
+    "no RandAugment preset 5; use one of .* or a Preset": lambda: fm.RandAugment(5),
+    "generator must be a torch.Generator, .* int": lambda: fm.weak_augment(IMAGES, generator=0),
+    "generator must be .* RandomState": lambda: fm.RandAugment()(IMAGES, generator=np.random.RandomState(0)),
+    r"Magnitudes must be \(2,\), one for each image, or one number for all; these are \(3,\)":
+        lambda: fm.augment.apply("Rotate", IMAGES, torch.ones(3)),
+}
+IMAGES = torch.zeros(2, 1, 8, 8, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("told", PARTS)
+def test_a_part_that_is_none_is_refused_where_it_is_made(told):
+    with pytest.raises(fm.FixMatchError, match=told):
+        PARTS[told]()
+
+
+def test_parts_at_the_ends_of_their_ranges():
+    for decay in (0, 1, np.float32(0.5)):
+        MovingAverage(nn.Linear(2, 2), decay)
+    for tau in (0, 1, 1.01, np.float32(0.5), torch.tensor(0.5)):
+        assert Consistency(FixMatch(tau), 0).policy.tau is tau
+    Consistency(lambda logits_u_weak, **known: FixMatch()(logits_u_weak))
+    for magnitude in (30, [30], (30.0, 30.0), torch.full((2,), 30)):
+        assert torch.equal(fm.augment.apply("Rotate", IMAGES, magnitude), fm.augment.apply("Rotate", IMAGES, torch.full((2,), 30.0)))
+
+
+def test_randaugment_takes_a_preset_of_ones_own():
+    images = torch.randint(256, (32, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    seeded = lambda augment: augment(images, generator=torch.Generator().manual_seed(1))
+    presets = fm.augment.PRESETS
+    for name, preset in presets.items():
+        assert torch.equal(seeded(fm.RandAugment(dataclasses.replace(preset))), seeded(fm.RandAugment(name)))
+    mild = dataclasses.replace(presets["fixmatch"], levels=(2,), operations=("Rotate",), probability=1.0)
+    augment = fm.RandAugment(mild, num_ops=1)
+    chosen, magnitude = augment.draw(100, (16, 16))
+    assert {*chosen.tolist()} == {0} and {*magnitude.tolist()} == {-6.0, 6.0}  # 3 degrees a level, in two directions
+    made = fm.RandAugment(fm.augment.Preset(lambda name, level, side: 10 + level, operations=("Rotate",), levels=None))
+    assert (10 <= made.draw(100, (16, 16))[1].abs()).all()
+    told = {described({"strong": Strong(fm.RandAugment(dataclasses.replace(mild, levels=levels)))})["strong"] for levels in ((2,), (3,))}
+    assert len(told) == 2 and all("RandAugment(name='_original_magnitude at (" in words for words in told)  # no address in it
+
+
+@pytest.mark.parametrize("given", [(), (None,)])
+def test_a_strong_view_without_cutout(digits, given):
+    flipped = Strong(lambda images, generator=None: 255 - images, *given)
+    view = fm.fit(small(pad=0, flip=False), digits, device="cpu", strong=flipped).batches.next(("weak", "strong"))
+    assert torch.equal(view.u[1], 255 - view.u[0]) and torch.equal(flipped(view.x), 255 - view.x)
+
+
+def test_examples_of_ones_own_parts_run_as_they_stand(root, capsys):
+    names = {"__name__": "example"}
+    for block in re.findall(r"```python\n(.*?)```", (root / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.S):
+        exec(block, names)
+        assert re.fullmatch(r"60 0\.\d+\n", capsys.readouterr().out)
+    same = names["data"].u[:1].expand(20, -1, -1, -1)
+    view = Strong.__doc__.partition("::\n\n")[2].split("\n")[0]  # the line of the docstring
+    for strong in (Strong(names["operations"]), eval(view, names)):
+        assert len({image.numpy().tobytes() for image in strong(same)}) > 15
+    assert len({image.numpy().tobytes() for image in names["transform"](same)}) == 1  # what the text warns of
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

@@ -5,6 +5,8 @@ import pytest
 import torch
 
 import fixmatch_lite as fm
+from fixmatch_lite.losses import semi_supervised_loss
+from fixmatch_lite.policies import PseudoLabels
 
 
 def random_logits(seed=0, batch=4, mu=7, classes=10, scale=3.0):
@@ -57,6 +59,62 @@ def test_T5_no_gradient_through_the_weak_views():
     logits_x, y, weak, strong = (t.requires_grad_() if t.is_floating_point() else t for t in random_logits())
     fm.fixmatch_loss(logits_x, y, weak, strong, tau=0.5).total.backward()
     assert weak.grad is None and strong.grad.abs().sum() > 0 and logits_x.grad.abs().sum() > 0
+
+
+def test_T5_no_gradient_through_soft_targets_and_weights():
+    """Even where who made the pseudo-labels forgot to detach them."""
+    logits_x, y, weak, strong = (t.requires_grad_() if t.is_floating_point() else t for t in random_logits())
+    q = weak.softmax(1)
+    loss = semi_supervised_loss(logits_x, y, strong, PseudoLabels(q.max(1)[0], q, q.max(1)[0]))
+    assert not any(part.requires_grad for part in loss[3:])
+    loss.total.backward()
+    assert weak.grad is None and strong.grad.abs().sum() > 0 and logits_x.grad.abs().sum() > 0
+
+
+WRONG = {  # message: what is wrong with labeled logits, labels, weak and strong logits, and the knobs
+    r"logits_u_strong must be logits \(28, 10\), one for each image and class; this is float64 \(28, 9\)":
+        lambda x, y, w, s: ((x, y, w, s[:, :9]), {}),
+    r"logits_u_weak must be logits \(26, 10\), .* float64 \(28, 10\)": lambda x, y, w, s: ((x, y, w, s[:26]), {}),
+    r"logits_u_weak must be logits \(28, 10\), .* float64 \(28, 12\)": lambda x, y, w, s: ((x, y, torch.cat([w, w[:, :2]], 1), s), {}),
+    r"logits_u_weak must be .* ndarray": lambda x, y, w, s: ((x, y, w.numpy(), s), {}),
+    r"logits_x must be .* int64 \(4, 10\)": lambda x, y, w, s: ((x.long(), y, w, s), {}),
+    r"classes y must be int64 \(4,\), .* this is float32 \(4,\)": lambda x, y, w, s: ((x, y.float(), w, s), {}),
+    r"classes y must be .* int32 \(4,\)": lambda x, y, w, s: ((x, y.int(), w, s), {}),
+    r"classes y must be .* int64 \(4, 1\)": lambda x, y, w, s: ((x, y[:, None], w, s), {}),
+    r"classes y must be int64 \(4,\), .* int64 \(3,\)": lambda x, y, w, s: ((x, y[:3], w, s), {}),
+    "tau = 95 is not possible; tau must be a number between 0 and 2, a probability": lambda *z: (z, {"tau": 95}),
+    "tau = -3 is not possible": lambda *z: (z, {"tau": -3}), "tau = '0.95' is not": lambda *z: (z, {"tau": "0.95"}),
+    "lambda_u = -1 is not possible; lambda_u must be a number, at least 0": lambda *z: (z, {"lambda_u": -1}),
+    "lambda_u = nan is not": lambda *z: (z, {"lambda_u": float("nan")}), "lambda_u = None is not": lambda *z: (z, {"lambda_u": None}),
+}
+
+
+@pytest.mark.parametrize("told", WRONG)
+def test_what_does_not_fit_is_refused_and_gives_no_number(told):
+    logits, knobs = WRONG[told](*random_logits())
+    with pytest.raises(fm.FixMatchError, match=told):
+        fm.fixmatch_loss(*logits, **knobs)
+
+
+@pytest.mark.parametrize("target", [torch.rand(28, 9), torch.rand(28), torch.zeros(28, 10).long(), torch.zeros(28).int(), [0] * 28])
+def test_a_target_is_a_class_or_a_share_of_each(target):
+    logits_x, y, _, strong = random_logits()
+    with pytest.raises(fm.FixMatchError, match=r"target must be int64 \(n,\) classes or float \(n, 10\) probabilities; this is"):
+        semi_supervised_loss(logits_x, y, strong, PseudoLabels(torch.ones(28), target, torch.ones(28)))
+
+
+def test_logits_of_kept_views_are_those_of_the_kept():
+    logits_x, y, weak, strong = random_logits()
+    pseudo, kept = fm.FixMatch(0.5)(weak), torch.tensor([1, 5])
+    semi_supervised_loss(logits_x, y, strong[kept], pseudo, kept=kept)
+    with pytest.raises(fm.FixMatchError, match=r"logits_u_strong must be logits \(2, 10\)"):
+        semi_supervised_loss(logits_x, y, strong, pseudo, kept=kept)
+
+
+def test_a_knob_may_be_a_tensor():
+    """Which a recorded step can turn."""
+    logits, tau, lambda_u = random_logits(), torch.tensor(0.5), torch.tensor(0.3)
+    assert fm.fixmatch_loss(*logits, tau=tau, lambda_u=lambda_u).total == fm.fixmatch_loss(*logits, tau=0.5, lambda_u=0.3).total
 
 
 def test_gradient_equals_finite_differences():

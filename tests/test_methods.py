@@ -9,8 +9,9 @@ from torch import nn
 import fixmatch_lite as fm
 from fixmatch_lite import comparators
 from fixmatch_lite.augment import to_float
-from fixmatch_lite.methods import make_method
-from fixmatch_lite.recipes import options_of
+from fixmatch_lite.methods import Consistency, make_method
+from fixmatch_lite.policies import PseudoLabels
+from fixmatch_lite.recipes import FORWARDS, options_of
 
 
 def begin(digits, **changes):
@@ -77,6 +78,63 @@ def test_kept_with_nothing_kept_trains_on_the_labels(digits):
     batch, loss = one_step(training)
     loss.total.backward()
     assert loss.unsupervised == 0 and all(p.grad.isfinite().all() for p in training.model.parameters())
+
+
+class Soft(nn.Module):
+    """A policy of one's own with soft targets, in which nobody thought of the gradient."""
+
+    def forward(self, logits_u_weak, *, ids=None, q_labeled=None, y=None):
+        q = logits_u_weak.softmax(1)
+        return PseudoLabels(q.max(1)[0], q, q.max(1)[0])
+
+
+class Constant(Soft):
+    def forward(self, logits_u_weak, **known):
+        return super().forward(logits_u_weak.detach(), **known)
+
+
+class Looks(Soft):
+    """A policy that judges by an answer of its own net, which nobody froze; it keeps what it was asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.given, self.own = [], nn.Parameter(torch.ones(10))
+
+    def forward(self, logits_u_weak, *, ids=None, q_labeled=None, y=None):
+        self.given.append((logits_u_weak, q_labeled))
+        return super().forward(logits_u_weak * self.own)
+
+
+@pytest.mark.parametrize("forward", FORWARDS)
+def test_T5_a_policy_of_ones_own_lets_no_gradient_through(digits, forward):
+    """Through what it returns: soft targets teach the strong views and nothing else, whatever the forward pass."""
+    ends = []
+    for policy in (Soft(), Constant()):
+        training = fm.fit(begin(digits).recipe, digits, device="cpu", method=Consistency(policy, forward=forward))
+        list(training)
+        ends.append(training.model.state_dict())
+    assert all(torch.equal(ends[0][k], ends[1][k]) for k in ends[0])
+
+
+@pytest.mark.parametrize("forward", FORWARDS)
+def test_a_policy_is_given_constants_and_what_it_learned_is_one(digits, forward):
+    policy = Looks()
+    training = fm.fit(begin(digits).recipe, digits, device="cpu", method=Consistency(policy, forward=forward))
+    _, loss = one_step(training)
+    assert not any(part.requires_grad for part in (*loss[3:], *(part for part in policy.given[0] if part is not None)))
+    loss.total.backward()
+    assert policy.own.grad is None
+
+
+def test_counting_keeps_no_graph_of_the_steps(digits):
+    class Careless(Consistency):
+        def loss(self, batch, run):
+            loss = super().loss(batch, run)
+            return loss._replace(mask=loss.mask + 0 * loss.total)
+
+    training = fm.fit(begin(digits).recipe, digits, device="cpu", method=Careless(Soft()))
+    training._train_step()
+    assert not training._tally._sums.requires_grad
 
 
 @pytest.mark.parametrize("forward", ["joint", "separate"])

@@ -1,5 +1,6 @@
 """One address, one version, one set of packages, one palette: what is said twice is the same twice."""
 
+import importlib
 import importlib.metadata
 import json
 import os
@@ -17,6 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+import fixmatch_lite as fm
 from conftest import ROOT, own_files
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -263,6 +265,22 @@ def test_reference_lists_every_public_module():
     modules |= {f"comparators.{path.stem}" for path in folder.glob("comparators/*.py")} - {"comparators.__init__"}
     listed = re.findall(r"automodule:: fixmatch_lite\.([\w.]+)", (ROOT / "book" / "api.md").read_text())
     assert sorted(listed) == sorted(modules)
+
+
+def test_reference_tells_of_every_field():
+    """By a comment that begins with #: beside the field. What stands before a colon there, the page shows as the type."""
+    pycode = pytest.importorskip("sphinx.pycode")
+    named = re.findall(r"automodule:: (fixmatch_lite\.[\w.]+)", (ROOT / "book" / "api.md").read_text())
+    tuples = {kind for module in map(importlib.import_module, named) for kind in vars(module).values()
+              if isinstance(kind, type) and hasattr(kind, "_fields") and kind.__module__ in named}
+    assert {kind.__name__ for kind in tuples} >= {"Batch", "Loss", "PseudoLabels", "Loaded", "RemoteFile"}
+    for kind in tuples | {fm.SemiSupervisedData, fm.Metrics, fm.Recipe, fm.augment.Preset}:
+        told = pycode.ModuleAnalyzer.for_module(kind.__module__).find_attr_docs()
+        for field in kind.__annotations__:
+            words = " ".join(told.get((kind.__name__, field), ()))
+            assert words, f"{kind.__name__}.{field}"
+            before, colon, _ = re.sub("`.*?`", "", words).partition(": ")
+            assert not colon or re.match(r"(uint8|int64|float32|tuple|str|int|bool)\b", before), f"{kind.__name__}.{field}: {before}"
 
 
 # The project's files ---------------------------------------------------------------------------------------------

@@ -35,10 +35,10 @@ MISTAKES = {
 
 
 class End(NamedTuple):
-    """Where a run ended: medians of the last 20 evaluations, the moving average's test accuracy and the net's own."""
+    """Where a run ended: medians of the last 20 evaluations."""
 
-    average: float
-    net: float
+    average: float  #: the moving average's test accuracy.
+    net: float      #: the net's own.
 
 
 def end_of(metrics):

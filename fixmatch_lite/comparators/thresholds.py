@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .. import distributed
+from ..checks import check_tau
 from ..losses import semi_supervised_loss
 from ..methods import Consistency
 from ..policies import PseudoLabels
@@ -36,6 +37,7 @@ class CurriculumThresholds(nn.Module):
 
     def __init__(self, tau, num_classes, size, warm_up=True):
         super().__init__()
+        check_tau(tau)
         self.tau, self.warm_up = tau, warm_up
         self.register_buffer("guessed", torch.full((size,), -1))  # each image's last sure class
         counts = torch.zeros(num_classes + 1, dtype=torch.int64)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .. import distributed
+from ..checks import check_tau
 from ..losses import semi_supervised_loss
 from ..methods import Consistency
 from ..policies import PseudoLabels
@@ -33,6 +34,7 @@ class Sharpened(nn.Module):
 
     def __init__(self, tau, temperature):
         super().__init__()
+        check_tau(tau)
         self.tau, self.temperature = tau, temperature
 
     def forward(self, logits_u_weak, *, ids=None, q_labeled=None, y=None):

@@ -34,7 +34,7 @@ class AugmentationBench(Widget):
         y: ``(N,)`` their classes.
         models: ``{name: a function from float32 (N, C, H, W) in [-1, 1] to logits (N, classes)}``.
         class_names: one for each class; the class numbers if None.
-        preset: whose magnitudes are used, as in `RandAugment`.
+        preset: whose magnitudes are used, by name, as in `RandAugment`.
         fill: gray level of uncovered pixels; None takes the preset's.
         operation, level: where the controls start.
 
