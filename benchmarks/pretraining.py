@@ -30,7 +30,8 @@ from fixmatch_lite.comparators.contrastive import standardized  # noqa: E402
 SEEDS, PROBED = range(5), (10, 20, 40, 100, 200)
 VIEWS = {"weak views": {"augment": "none"}, "mirrored views": {"flip": True}}
 STARTS = {"learned first": {}, "learned first, rate 0.03": {"lr": 0.03}, "from nothing, twice the steps": {"steps": 2000},
-          "chosen, learned first": {}, "chosen, from nothing": {}, "chosen by pixels, from nothing": {},
+          "chosen, learned first": {}, "chosen, from nothing": {}, "chosen, from nothing, twice the steps": {"steps": 2000},
+          "chosen by pixels, from nothing": {},
           "chosen, labels alone": {"method": "supervised"}}
 FIELDS = ("what", "labels", "seed", "accuracy")
 

@@ -324,7 +324,8 @@ def test_ends_of_chapter_18_are_whole_and_shares():
         assert 0.1 < float(row["accuracy"]) < 1
         seeds.setdefault((row["what"], int(row["labels"])), []).append(int(row["seed"]))
     starts = {(what, n) for what in ("learned first", "learned first, rate 0.03", "from nothing, twice the steps") for n in (10, 40)}
-    starts |= {(what, 10) for what in ("chosen, learned first", "chosen, from nothing", "chosen by pixels, from nothing", "chosen, labels alone")}
+    starts |= {(what, 10) for what in ("chosen, learned first", "chosen, from nothing", "chosen, from nothing, twice the steps",
+                                       "chosen by pixels, from nothing", "chosen, labels alone")}
     views = {(what, n) for what in ("weak views", "mirrored views") for n in (10, 20, 40, 100, 200)}
     assert seeds == {key: [0, 1, 2, 3, 4] for key in starts | views}, "all seeds of a comparison or none"
 
