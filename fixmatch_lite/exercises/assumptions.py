@@ -171,6 +171,7 @@ def _strangers():
 def strangers(answer):
     """Median accuracy in percent of label spreading on the digits 0 to 4, with unlabeled pictures of all ten.
 
-    Hint: keep only labels below 5, call compare with all of u, and test on the pictures with y_test below 5.
+    Hint: keep only labels below 5, call compare with all of u, test on the pictures with y_test below 5, and
+    take its second number.
     """
     return _percent(answer, _strangers(), 0.5, "Use labels and test pictures of 0 to 4 only, but all of u; take the median over five draws.")
