@@ -27,7 +27,7 @@ import fixmatch_lite as fm  # noqa: E402
 from fixmatch_lite.recipes import AUGMENTATIONS, METHODS  # noqa: E402
 
 ALIGNED = "fixmatch+alignment"
-ORDER = ("supervised", "pi_model", "mean_teacher", "pseudo_label", "mixmatch", "uda", "remixmatch", "fixmatch", ALIGNED,
+ORDER = ("supervised", "pi_model", "mean_teacher", "pseudo_label", "vat", "mixmatch", "uda", "remixmatch", "fixmatch", ALIGNED,
          "flexmatch", "freematch", "softmatch")  # as they were published
 ROWS = (*ORDER, *(name for name in METHODS if name not in ORDER))
 

@@ -6,6 +6,7 @@ The rooms, in the order a batch walks through them: ``data``, ``augment``, ``bat
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
 from . import augment, data, losses, models, policies, runs, training
 from .augment import Cutout, RandAugment, weak_augment
@@ -19,6 +20,9 @@ from .report import report
 from .training import Metrics, Recipe, Training, choose_device, fit, recipe
 from .version import __version__
 
+if TYPE_CHECKING:
+    from . import calibration, cli, exercises, health, lab, plots, predicting, self_training, study_hours, widgets
+
 # Rooms that need pandas, matplotlib or a notebook are opened on first use, so that `import fixmatch_lite`
 # costs little more than `import torch`.
 _ON_FIRST_USE = ("plots", "widgets", "exercises", "study_hours", "self_training", "lab", "cli", "health",
@@ -31,11 +35,12 @@ __all__ = [
 ]
 
 
-def __getattr__(name):
-    if name in _ON_FIRST_USE:
-        return importlib.import_module(f".{name}", __name__)
-    raise AttributeError(f"module 'fixmatch_lite' has no attribute {name!r}")
+if not TYPE_CHECKING:  # to mypy it would mean that there is an attribute of any name
+    def __getattr__(name):
+        if name in _ON_FIRST_USE:
+            return importlib.import_module(f".{name}", __name__)
+        raise AttributeError(f"module 'fixmatch_lite' has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted(__all__)

@@ -8,8 +8,8 @@ DeVries and Taylor 2017 (Cutout). Taught in: chapter 7.
 """
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Callable
 
 import torch
 
@@ -30,7 +30,8 @@ def _integers(high, n, generator, device):
 
 # ---------------------------------------------------------------------------------------------- weak augmentation
 
-def weak_augment(images, *, generator=None, flip=True, pad=0.125):
+def weak_augment(images: torch.Tensor, *, generator: torch.Generator | None = None, flip: bool = True,
+                 pad: float = 0.125) -> torch.Tensor:
     """Mirror with probability 1/2, then shift by up to an eighth of the image, reflected at the border.
 
     Args:
@@ -168,7 +169,8 @@ class RandAugment:
     al. 2020; FixMatch's released code. Taught in: chapter 7.
     """
 
-    def __init__(self, preset="fixmatch", *, num_ops=None, probability=None, fill=None, operations=None):
+    def __init__(self, preset: str | Preset = "fixmatch", *, num_ops: int | None = None, probability: float | None = None,
+                 fill: int | None = None, operations: Sequence[str] | None = None) -> None:
         if preset not in [*PRESETS] and not isinstance(preset, Preset):
             raise FixMatchError(f"There is no RandAugment preset {preset!r}; use one of {', '.join(PRESETS)}, or a Preset.")
         self.preset = PRESETS[preset] if isinstance(preset, str) else preset
@@ -182,7 +184,8 @@ class RandAugment:
         check_number("fill", self.fill, 0, 255, ", a gray level", whole=True)
         self._made = {}  # tables, by size and device; kept, since a recorded CUDA graph reads them where they are
 
-    def draw(self, n, size, *, generator=None, device="cpu"):
+    def draw(self, n: int, size: Sequence[int], *, generator: torch.Generator | None = None,
+             device: torch.device | str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
         """One layer's draws for ``n`` images of ``size`` (height, width): the operation's number (-1: none) and its
         magnitude, each ``(n,)``."""
         chosen = _integers(len(self.operations), n, generator, device)
@@ -210,7 +213,7 @@ class RandAugment:
             self._made[size, device] = signed, self._magnitudes(levels, size).to(device)
         return self._made[size, device]
 
-    def __call__(self, images, *, generator=None):
+    def __call__(self, images: torch.Tensor, *, generator: torch.Generator | None = None) -> torch.Tensor:
         check_images(images)
         for _ in range(self.num_ops):
             chosen, magnitude = self.draw(len(images), images.shape[-2:], generator=generator, device=images.device)
@@ -229,12 +232,12 @@ class Cutout:
     and Taylor 2017; FixMatch's released code. Taught in: chapter 7.
     """
 
-    def __init__(self, size=0.5, *, fill=GRAY):
+    def __init__(self, size: float = 0.5, *, fill: int = GRAY) -> None:
         check_number("size", size, 0, 2, ", a share of the side (0.5 is 16 pixels of 32, 2 covers all)")
         check_number("fill", fill, 0, 255, ", a gray level", whole=True)
         self.size, self.fill = size, fill
 
-    def __call__(self, images, *, generator=None):
+    def __call__(self, images: torch.Tensor, *, generator: torch.Generator | None = None) -> torch.Tensor:
         check_images(images)
         n, _, height, width = images.shape
         rows = self._covered(height, n, generator, images.device)
@@ -249,7 +252,7 @@ class Cutout:
         return (pixel >= start) & (pixel < start + length)
 
 
-def to_float(images, dtype=torch.float32):
+def to_float(images: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
     """Scale uint8 to the [-1, 1] that the original's net sees; nothing else is normalized.
 
     Raises:

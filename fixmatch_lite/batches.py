@@ -5,7 +5,8 @@ Source: Sohn et al. 2020, section 2.2 and the released code. Taught in: chapter 
 
 import collections
 import math
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import nn
@@ -15,14 +16,19 @@ from .augment import PRESETS, Cutout, RandAugment, weak_augment
 from .checks import check_callable, check_number, check_view
 from .errors import FixMatchError
 
+if TYPE_CHECKING:
+    from .data import SemiSupervisedData
+    from .recipes import Recipe
+    from .training import Training
+
 
 class Batch(NamedTuple):
     """One step's images, augmented, on the training device, and what a method may know of them."""
 
     x: torch.Tensor    #: uint8 ``(B, C, H, W)``: weak views of the labeled images.
     y: torch.Tensor    #: int64 ``(B,)``: their classes.
-    u: tuple           #: tuple of uint8 ``(mu * B, C, H, W)``: one entry a view that the method asked for, of the same images.
-    ids: torch.Tensor  #: int64 ``(mu * B,)``: which ones, as positions in the unlabeled set; None without views.
+    u: tuple[torch.Tensor, ...]  #: tuple of uint8 ``(mu * B, C, H, W)``: one entry a view that the method asked for, of the same images.
+    ids: torch.Tensor | None  #: int64 ``(mu * B,)``: which ones, as positions in the unlabeled set; None without views.
 
 
 class ShuffledIndices:
@@ -33,12 +39,12 @@ class ShuffledIndices:
         generator: source of the orders.
     """
 
-    def __init__(self, size, generator):
+    def __init__(self, size: int, generator: torch.Generator) -> None:
         check_number("size", size, 1, math.inf, whole=True)
         self.size, self.generator = size, generator
         self.order, self.position = torch.randperm(size, generator=generator), 0
 
-    def next(self, count):
+    def next(self, count: int) -> torch.Tensor:
         """The next ``count`` indices, int64 ``(count,)``."""
         parts = []
         while count > 0:
@@ -50,11 +56,11 @@ class ShuffledIndices:
             count -= len(part)
         return torch.cat(parts)
 
-    def state(self):
+    def state(self) -> dict[str, torch.Tensor]:
         """Order, position and generator, as tensors."""
         return {"order": self.order, "position": torch.tensor(self.position), "generator": self.generator.get_state()}
 
-    def load_state(self, state):
+    def load_state(self, state: dict[str, torch.Tensor]) -> None:
         """Go on where `state` was asked."""
         self.order, self.position = state["order"], int(state["position"])
         self.generator.set_state(state["generator"])
@@ -73,7 +79,8 @@ class Batches:
         generators: by name: "labeled" and "unlabeled" for the order, on the CPU, and "augment" for the views.
     """
 
-    def __init__(self, recipe, data, strong, generators):
+    def __init__(self, recipe: "Recipe", data: "SemiSupervisedData", strong: nn.Module,
+                 generators: dict[str, torch.Generator]) -> None:
         if recipe.batch_size % distributed.world_size():
             raise FixMatchError(f"A batch of {recipe.batch_size} labeled images cannot be shared by "
                                 f"{distributed.world_size()} processes; give a batch_size that their number divides.")
@@ -84,7 +91,7 @@ class Batches:
         self.flip = data.flip if recipe.flip is None else recipe.flip
         self._chosen = collections.deque()
 
-    def ahead(self, steps, views):
+    def ahead(self, steps: int, views: Sequence[str]) -> None:
         """Choose the images of the next ``steps`` batches, or of `AHEAD` if those are fewer, and bring the choice to the
         device in one go; nothing where some are left. `state` must not be asked before all of them were used."""
         if not self._chosen:
@@ -99,17 +106,17 @@ class Batches:
         index = stream.next(steps * count).view(steps, count)
         return self._on_device(torch.stack([distributed.share(row) for row in index])).unbind(0)
 
-    def choose(self, views):
+    def choose(self, views: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Which images the next batch is of: int64 positions among the labeled ones and among the unlabeled ones (None
         without ``views``), on the device; of several processes each gets its share."""
         self.ahead(1, views)
         return self._chosen.popleft()
 
-    def next(self, views):
+    def next(self, views: Sequence[str]) -> Batch:
         """The next batch, with one view of the unlabeled images for each entry of ``views``: "weak" or "strong"."""
         return self.make(*self.choose(views), views)
 
-    def make(self, index, ids, views):
+    def make(self, index: torch.Tensor, ids: torch.Tensor | None, views: Sequence[str]) -> Batch:
         """The batch of the chosen images. Every view starts with a flip and a crop of its own. Nothing here waits for the
         device."""
         data = self.data
@@ -128,18 +135,18 @@ class Batches:
                 made[k] = check_view(self.strong.cutout(made[k], generator=self.generator), images)
         return Batch(x, y, tuple(made), ids)
 
-    def state(self):
+    def state(self) -> dict[str, torch.Tensor]:
         """All that decides which images come next: tensors by name."""
         streams = {"labeled": self.labeled, "unlabeled": self.unlabeled}
         return {f"{name}.{k}": v for name, stream in streams.items() for k, v in stream.state().items()}
 
-    def load_state(self, state):
+    def load_state(self, state: dict[str, torch.Tensor]) -> None:
         """Go on where `state` was asked."""
         self._chosen.clear()
         for name, stream in (("labeled", self.labeled), ("unlabeled", self.unlabeled)):
             stream.load_state({k.partition(".")[2]: v for k, v in state.items() if k.startswith(name + ".")})
 
-    def weak(self, images):
+    def weak(self, images: torch.Tensor) -> torch.Tensor:
         """Weak views of uint8 ``(N, C, H, W)``, by the recipe."""
         return weak_augment(images, generator=self.generator, flip=self.flip, pad=self.recipe.pad)
 
@@ -165,22 +172,22 @@ class Strong(nn.Module):
         FixMatchError: ``operations`` or ``cutout`` cannot be called.
     """
 
-    def __init__(self, operations, cutout=None):
+    def __init__(self, operations: Callable[..., torch.Tensor], cutout: Callable[..., torch.Tensor] | None = None) -> None:
         super().__init__()
         self.operations, self.cutout = operations, _leave if cutout is None else cutout
         for name in ("operations", "cutout"):
             check_callable(name, getattr(self, name), f"{name}(images, generator=generator)")
 
-    def forward(self, images, *, generator=None):
+    def forward(self, images: torch.Tensor, *, generator: torch.Generator | None = None) -> torch.Tensor:
         return self.cutout(self.operations(images, generator=generator), generator=generator)
 
-    def learn(self, run, batch):
+    def learn(self, run: "Training", batch: Batch) -> None:
         """Let the operations learn from the labeled part of a step's batch; most have nothing to learn."""
         if hasattr(self.operations, "learn"):
             self.operations.learn(run, batch)
 
 
-def make_strong(recipe):
+def make_strong(recipe: "Recipe") -> Strong:
     """The strong view that ``recipe.augment`` names: operations and `Cutout`; "cutout" has the second alone, "none"
     neither, and the ImageNet preset has no `Cutout`."""
     covers = recipe.augment != "none" and (recipe.augment not in PRESETS or PRESETS[recipe.augment].cutout)

@@ -4,6 +4,7 @@ Source: Guo et al. 2017 ("On Calibration of Modern Neural Networks"), sections 2
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
@@ -11,7 +12,7 @@ from .checks import check_number
 from .errors import FixMatchError
 
 
-def calibration_error(confidence, right, bins=10):
+def calibration_error(confidence: ArrayLike, right: ArrayLike, bins: int = 10) -> float:
     """Expected calibration error: the mean over all examples of the gap between accuracy and mean confidence in their
     bin (Guo et al. 2017, equation 3).
 
@@ -37,7 +38,7 @@ def calibration_error(confidence, right, bins=10):
     return float(sum(abs((right - confidence)[bin_of == b].sum()) for b in range(bins)) / len(confidence))
 
 
-def fit_temperature(logits, y):
+def fit_temperature(logits: ArrayLike, y: ArrayLike) -> float:
     """The temperature T at which softmax(logits / T) has the least cross-entropy with the classes (section 4.2 there).
 
     The logits must be of examples that the model was not trained on: on its own it is right nearly everywhere, and T

@@ -8,16 +8,20 @@ that it stands idle most of the time; a graph hands it all of them at once. Sour
 import sys
 import warnings
 import weakref
+from typing import TYPE_CHECKING
 
 import torch
 
 from . import distributed
 
+if TYPE_CHECKING:
+    from .training import Training
+
 WARM_UP = 5  # steps that are taken one operation at a time: they compile, choose algorithms, and fill caches
 LEAST = 200  # a run this long gets back the second that recording takes
 
 
-def may_capture(training, steps, wanted=None):
+def may_capture(training: "Training", steps: int, wanted: bool | None = None) -> bool:
     """Whether every step of a `Training` does the same work on the device, so that one can stand for all.
 
     Args:
@@ -38,13 +42,13 @@ class CapturedStep:
     says so, and all steps are taken as they are.
     """
 
-    def __init__(self, training):
+    def __init__(self, training: "Training") -> None:
         self.training = weakref.proxy(training)  # whose part this is: in a circle both would stay on the card when they are done
         self.graph, self.left, self.failed = None, WARM_UP, False
         self.stream = torch.cuda.Stream(training.device)
         self.rate = torch.zeros((), device=training.device)
 
-    def __call__(self, index, ids, rate):
+    def __call__(self, index: torch.Tensor, ids: torch.Tensor | None, rate: float) -> None:
         """One update on the images at ``index`` (labeled) and ``ids`` (unlabeled; None without), int64, on the device."""
         if self.graph is None and not self.left and not self.failed:
             if self.training.asked_progress:  # a number of the host, which a graph would keep

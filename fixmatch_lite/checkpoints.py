@@ -1,20 +1,28 @@
 """Checkpoints: all that a run needs to go on, as safetensors, and no code."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from . import distributed
 from .checks import plain
 from .errors import FixMatchError
 from .files import make_folder
+from .hints import PathLike
 from .tensor_files import SafetensorError, read_tensors, write_tensors
 from .version import __version__
+
+if TYPE_CHECKING:
+    from .data import SemiSupervisedData
+    from .recipes import Recipe
+    from .training import Training
 
 FORMAT = 2  # of a checkpoint; another number means another set of tensors
 
 
-def save_checkpoint(training, path):
+def save_checkpoint(training: "Training", path: PathLike) -> None:
     """Write the state of a `Training` whole or not at all. Every process has to call it; process 0 writes."""
     views = distributed.gathered(training.generators["augment"].get_state().to(training.device)[None])
     # parts of one's own may draw from torch's global generator, as dropout does
@@ -41,7 +49,7 @@ def save_checkpoint(training, path):
     write_tensors(path, tensors, state)
 
 
-def begin_checkpoint(path):
+def begin_checkpoint(path: PathLike) -> None:
     """Make the folder of a checkpoint to come, and refuse a file that stands in its place and holds something."""
     path = Path(path)
     make_folder(path.parent)
@@ -49,13 +57,13 @@ def begin_checkpoint(path):
         raise FixMatchError(f"{path} is there already: give resume=True to go on from it, or another file to keep it.")
 
 
-def save_weights(training, path):
+def save_weights(training: "Training", path: PathLike) -> None:
     """Write the moving average's weights, and what it takes to build the net, as safetensors."""
     state = {"num_classes": training.data.num_classes, "channels": training.data.channels}
     write_tensors(path, training.ema_model.module.state_dict(), state)
 
 
-def load_weights(net, path):
+def load_weights(net: nn.Module, path: PathLike) -> nn.Module:
     """Read weights into a net: those of `save_weights`, or of a checkpoint (of `fit`) the moving average's.
 
     Args:
@@ -75,7 +83,7 @@ def load_weights(net, path):
     return net.eval()
 
 
-def load_checkpoint(training, path):
+def load_checkpoint(training: "Training", path: PathLike) -> None:
     """Bring a fresh `Training` to where the checkpoint left off.
 
     Raises:
@@ -118,12 +126,13 @@ def load_checkpoint(training, path):
     training.step, training.seconds, training.last_metrics = state["step"], state["seconds"], state["metrics"]
 
 
-def room_of(tensors, name):
+def room_of(tensors: dict[str, torch.Tensor], name: str) -> dict[str, torch.Tensor]:
     """Of a checkpoint's tensors those of one part ("model", "ema", "momentum", ...), by the names that they have in it."""
     return {k[len(name) + 1:]: v for k, v in tensors.items() if k.startswith(name + ".")}
 
 
-def check_weights(module, tensors, what, cure="give the one that was trained"):
+def check_weights(module: nn.Module, tensors: dict[str, torch.Tensor], what: str,
+                  cure: str = "give the one that was trained") -> None:
     """Refuse tensors that are those of another net, method or strong view.
 
     Args:
@@ -136,7 +145,7 @@ def check_weights(module, tensors, what, cure="give the one that was trained"):
                                 f"there and {here.get(name, 'missing')} here); {cure}.")
 
 
-def check_belongs(what, written, recipe, data, own):
+def check_belongs(what: str, written: dict[str, Any], recipe: "Recipe", data: "SemiSupervisedData", own: dict[str, str]) -> None:
     """Raise a FixMatchError where ``written`` (its "recipe", "labeled_hash" and "own") is of another recipe, labeled set,
     part of one's own or start.
 
@@ -171,7 +180,7 @@ def _of_the_data(data):
     return {"test_hash": data.test_hash, "unlabeled_hash": data.unlabeled_hash, "class_names": list(data.class_names), "flip": data.flip}
 
 
-def read_checkpoint(path):
+def read_checkpoint(path: PathLike) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """The tensors and the description in a checkpoint or weights file.
 
     Raises:

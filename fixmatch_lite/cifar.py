@@ -19,6 +19,7 @@ import torch
 
 from .download import RemoteFile, fetch, file_md5
 from .errors import FixMatchError
+from .hints import PathLike
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ CIFAR100 = Cifar(
     "cifar-100-python", ("train",), ("test",), "meta", b"fine_labels", b"fine_label_names")
 
 
-def load_cifar(source, root=None):
+def load_cifar(source: Cifar,
+               root: PathLike | None = None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, tuple[str, ...]]:
     """``(train_images, train_targets, test_images, test_targets, class_names)`` of `CIFAR10` or `CIFAR100`.
 
     Images are uint8 ``(50000, 3, 32, 32)`` and ``(10000, 3, 32, 32)``, targets int64, the names a tuple of strings, in
@@ -71,7 +73,8 @@ def load_cifar(source, root=None):
     return _read(fetch(*source.archive, "data" if root is None else root), source)
 
 
-def read_archive(path, source=CIFAR10, md5=None):
+def read_archive(path: PathLike, source: Cifar = CIFAR10,
+                 md5: str | None = None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, tuple[str, ...]]:
     """The same from the archive at ``path``, wherever it is; its MD5 is checked first.
 
     Raises:

@@ -16,11 +16,12 @@ from PIL import Image
 
 from .cifar import CIFAR10, load_cifar
 from .errors import FixMatchError
+from .hints import PathLike
 
 ARCHIVE, FOLDER, QUALITY = "cifar10-jpeg.tar.xz", "cifar10-jpeg", 75
 
 
-def load_cifar_jpeg(root=None):
+def load_cifar_jpeg(root: PathLike | None = None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, tuple[str, ...]]:
     """As `cifar.load_cifar`: ``(train_images, train_targets, test_images, test_targets, class_names)``.
 
     Raises:

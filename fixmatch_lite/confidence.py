@@ -3,6 +3,8 @@
 Taught in: chapters 5 and 10.
 """
 
+from typing import TYPE_CHECKING, Any
+
 import torch
 
 from .augment import to_float
@@ -10,18 +12,21 @@ from .devices import apart
 from .metrics import at_once
 from .models import batch_statistics
 
+if TYPE_CHECKING:
+    from .training import Training
+
 BINS = 100     # of equal width: 0.95 and 0.99 are borders
 MOMENTS = 10   # a run
 AT_MOST = 10_000  # images judged each time: the first so many of the unlabeled set in a fixed random order
 
 
-def is_moment(step, before, steps):
+def is_moment(step: int, before: int, steps: int) -> bool:
     """Whether a run of ``steps`` passes one of its `MOMENTS` between the evaluations at ``before`` and ``step``."""
     return step * MOMENTS // steps > before * MOMENTS // steps
 
 
 @torch.no_grad()
-def histogram(training):
+def histogram(training: "Training") -> dict[str, Any] | None:
     """What the net being trained says, in evaluation mode, of unlabeled images as they are, without augmentation.
 
     Returns:

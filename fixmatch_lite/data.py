@@ -5,19 +5,24 @@ Source of the protocol: Sohn et al. 2020, section 4; Oliver et al. 2018. Taught 
 
 import importlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 
 from .checks import check_data, completed
 from .errors import FixMatchError
+from .hints import PathLike
 from .labeled import OWN_SPLIT, SPLITS, check_seed, choose_labeled, draw_labeled, labeled_hash
 from .names import DATASETS, check_dataset, mirrors
 from .recipes import recipe
+
+if TYPE_CHECKING:
+    from .download import RemoteFile
 
 @dataclass(frozen=True, eq=False)
 class SemiSupervisedData:
@@ -51,26 +56,26 @@ class SemiSupervisedData:
                 f"{len(self.x_test):,} to test, {self.num_classes} classes>")
 
     @property
-    def num_classes(self):
+    def num_classes(self) -> int:
         return len(self.class_names)
 
     @property
-    def channels(self):
+    def channels(self) -> int:
         return self.x.shape[1]
 
     @cached_property
-    def labeled_hash(self):
+    def labeled_hash(self) -> str:
         """16 hexadecimal digits of a SHA-256, by which runs name a labeled set. It is taken over the labeled indices,
         and for your own pictures over pixels and classes, too, since the same indices may stand for others tomorrow."""
         return labeled_hash(self.labeled_indices, (self.y, self.x) if self._own else ())
 
     @cached_property
-    def test_hash(self):
+    def test_hash(self) -> str | None:
         """The same for the test part's pixels and classes; None where the data are known by name, as `load_data` gave them."""
         return self._hash(self.y_test, self.x_test)
 
     @cached_property
-    def unlabeled_hash(self):
+    def unlabeled_hash(self) -> str | None:
         """The same for the pixels of the unlabeled images."""
         return self._hash(self.u)
 
@@ -83,7 +88,7 @@ class SemiSupervisedData:
         known = all(getattr(tensor, "known_as", None) == self.name for tensor in tensors)  # by `load_data`
         return None if on_disk or known else labeled_hash((), tensors)
 
-    def to(self, device):
+    def to(self, device: torch.device | str) -> "SemiSupervisedData":
         """The same data with its tensors on ``device``."""
         moved = {k: v.to(device) for k, v in vars(self).items() if hasattr(v, "to") and k != "x"}
         # Where all training images are labeled, x is the beginning of u: there as here.
@@ -94,7 +99,7 @@ class SemiSupervisedData:
                 moved[name].known_as = vars(self)[name].known_as
         return replace(self, x=moved["u"][:len(self.x)] if is_view else self.x.to(device), **moved)
 
-    def save_labeled(self, path):
+    def save_labeled(self, path: PathLike) -> None:
         """Write the labeled indices to a JSON file that `load_data` takes back as ``labeled=``."""
         content = {"dataset": self.name, "labeled_hash": self.labeled_hash, "indices": list(self.labeled_indices)}
         Path(path).write_text(json.dumps(content) + "\n")
@@ -181,7 +186,7 @@ def _folder(root, image_size, labels_from):
     return Loaded(*rest, pool=pool)
 
 
-def remote_files(name):
+def remote_files(name: str) -> tuple["RemoteFile", ...]:
     """What has to be fetched for a data set: `download.RemoteFile`, one for each file."""
     from . import cifar, stl10, svhn
 
@@ -189,8 +194,10 @@ def remote_files(name):
             "cifar100": (cifar.CIFAR100.archive,), "stl10": (stl10.ARCHIVE,)}.get(name, ())
 
 
-def load_data(name, labels="recipe", seed=0, root=None, *, labeled=None, split=None, image_size=None, flip=None,
-              labels_from=None):
+def load_data(name: str, labels: int | str | None = "recipe", seed: int = 0, root: PathLike | None = None, *,
+              labeled: PathLike | Sequence[int] | None = None, split: str | None = None,
+              image_size: int | Sequence[int] | None = None, flip: bool | None = None,
+              labels_from: PathLike | None = None) -> SemiSupervisedData:
     """Load a data set and draw its labeled part.
 
     Args:

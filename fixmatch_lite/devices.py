@@ -8,15 +8,19 @@ import functools
 import os
 import shutil
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import torch
+from torch import nn
 from torch.utils._triton import has_triton
 
 from . import distributed
 from .errors import FixMatchError
+from .hints import DeviceLike
 
 
-def choose_device(name=None):
+def choose_device(name: DeviceLike = None) -> torch.device:
     """The device to train on: the one named, else CUDA, else Apple's MPS, else the CPU."""
     if name is None:
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -29,12 +33,12 @@ def choose_device(name=None):
                             "device out.") from None
 
 
-def device_name(device):
+def device_name(device: torch.device) -> str:
     """What a device is called: the model of a card, else "cpu" or "mps"."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def autocast_dtype(device, precision="auto"):
+def autocast_dtype(device: torch.device, precision: str = "auto") -> torch.dtype | None:
     """The dtype for convolutions: bfloat16 or float16 where the device computes in it, None for float32. (On CUDA torch takes
     TF32 for convolutions in float32, unless torch.backends.cudnn.allow_tf32 is False.)
 
@@ -50,13 +54,13 @@ def autocast_dtype(device, precision="auto"):
     return None
 
 
-def apart(device):
+def apart(device: torch.device) -> torch.autocast:
     """A context in which a surrounding autocast does not count, nor do the 16-bit weights that it has cached: autocast keeps them
     until the outermost context ends, even if that one is switched off or for another device."""
     return torch.autocast(device.type, enabled=False, cache_enabled=False)
 
 
-def make_generators(seed, device, rank=0):
+def make_generators(seed: int, device: torch.device, rank: int = 0) -> dict[str, torch.Generator]:
     """The sources of all randomness in a run, by name: initial weights and orders on the CPU, so that every device
     starts from the same net and sees the same images; the views on the training device, so that no step waits for
     numbers from the host (MPS takes the CPU's). Of several processes each draws views of its own."""
@@ -66,20 +70,20 @@ def make_generators(seed, device, rank=0):
             for k, name in enumerate(names)}
 
 
-def is_fast():
+def is_fast() -> bool:
     """Whether the environment has FIXMATCH_LITE_FAST=1: then `fit` does one update before each evaluation and counts it
     as all of them, `self_train` stops after two rounds, and `times` counts a quarter. Every cell of a chapter still
     runs, in seconds, and its accuracies mean nothing. For tests."""
     return os.environ.get("FIXMATCH_LITE_FAST", "0") not in ("", "0")
 
 
-def times(n):
+def times(n: int) -> range:
     """``range(n)`` for a chapter's long loops; where `is_fast`, only a quarter of it, and no fewer than two."""
     return range(min(n, max(2, n // 4)) if is_fast() else n)
 
 
 @functools.cache
-def keep_memory():
+def keep_memory() -> bool:
     """Let the process keep what it frees, where the C library is glibc: it would hand every tensor of some megabytes
     back to the system and take it again, zeroed page by page, a few hundred times a step. On two cores that is a
     quarter of a full-size step (benchmarks/step.py). The process stays as large as its largest step.
@@ -98,7 +102,7 @@ def keep_memory():
 COMPILE_STEPS = 2000  # a run this long gets back what compiling costs; see benchmarks/step.py
 
 
-def compiled(model, device, steps, wanted=None, fixed=True):
+def compiled(model: nn.Module, device: torch.device, steps: int, wanted: bool | None = None, fixed: bool = True) -> Callable[..., Any]:
     """``model`` after `torch.compile`, or itself.
 
     Args:

@@ -11,20 +11,23 @@ Taught in: chapter 17.
 import atexit
 import inspect
 import os
+from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import nn
 
 from .errors import FixMatchError
+from .hints import DeviceLike
 
 
-def started_by_torchrun():
+def started_by_torchrun() -> bool:
     """Whether this process is one of several that torchrun started."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
-def start(device=None):
+def start(device: DeviceLike = None) -> str:
     """Join the other processes that torchrun started.
 
     Args:
@@ -61,7 +64,7 @@ def _leave():
         dist.destroy_process_group()
 
 
-def check_started():
+def check_started() -> None:
     """Refuse to train alone in each of several processes that torchrun started.
 
     Raises:
@@ -72,22 +75,22 @@ def check_started():
                             "fixmatch_lite.distributed.start() first, and give fit the device that it returns.")
 
 
-def rank():
+def rank() -> int:
     """Number of this process, from 0."""
     return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
 
 
-def world_size():
+def world_size() -> int:
     """How many processes share the run."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
-def share(index):
+def share(index: Any) -> Any:
     """This process's part of a step's indices, disjoint from the others'; as long as theirs."""
     return index[rank()::world_size()]
 
 
-def mean_(tensor):
+def mean_(tensor: torch.Tensor | None) -> torch.Tensor | None:
     """Replace ``tensor`` by its mean over the processes, and return it; for statistics, without gradient."""
     if world_size() > 1:
         dist.all_reduce(tensor)
@@ -95,7 +98,7 @@ def mean_(tensor):
     return tensor
 
 
-def gathered(tensor):
+def gathered(tensor: torch.Tensor) -> torch.Tensor:
     """The tensors ``(n, …)`` of all processes, one after the other, ``(n * world_size, …)``."""
     if world_size() == 1:
         return tensor
@@ -104,19 +107,19 @@ def gathered(tensor):
     return torch.cat(parts)
 
 
-def summed(tensor):
+def summed(tensor: torch.Tensor) -> torch.Tensor:
     """The sum of the processes' tensors, through which a gradient flows back to each."""
     return tensor if world_size() == 1 else _Sum.apply(tensor)
 
 
-def joined(tensor):
+def joined(tensor: torch.Tensor) -> torch.Tensor:
     """As `gathered`, but a gradient flows back to each."""
     if world_size() == 1:
         return tensor
     return summed(torch.stack([tensor if k == rank() else torch.zeros_like(tensor) for k in range(world_size())])).flatten(0, 1)
 
 
-def agree(decide):
+def agree(decide: Callable[[], Any]) -> Any:
     """What ``decide()`` gives in process 0, in every process; a `FixMatchError` there is raised everywhere, as it is."""
     answer = [None, None]
     if rank() == 0:
@@ -151,7 +154,7 @@ class SyncBatchNorm(nn.BatchNorm2d):
     different numbers of images.
     """
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training or world_size() == 1:
             return super().forward(x)
         values, per_channel = x.float(), (1, -1, 1, 1)
@@ -171,7 +174,7 @@ class SyncBatchNorm(nn.BatchNorm2d):
         return normal.to(x.dtype)
 
 
-def same(module):
+def same(module: nn.Module) -> nn.Module:
     """``module`` with the parameters and buffers that process 0 has."""
     if world_size() > 1:
         for tensor in module.state_dict().values():
@@ -181,7 +184,7 @@ def same(module):
     return module
 
 
-def synchronized(model, device):
+def synchronized(model: nn.Module, device: torch.device) -> nn.Module:
     """``model`` with batch norm over all processes; itself where there is one.
 
     Raises:
@@ -200,7 +203,7 @@ def synchronized(model, device):
     return model
 
 
-def parallel(model, device):
+def parallel(model: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
     """``model`` with gradients averaged over all processes; itself where there is one."""
     if world_size() == 1:
         return model

@@ -17,11 +17,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from .errors import FixMatchError
 from .files import make_folder, plain_errors
+from .hints import PathLike
 
 CHUNK = 1 << 16
 TRIES = 3  # per mirror, and only while it still brings new bytes
@@ -44,7 +46,7 @@ class _MirrorFailed(Exception):
         self.again = again
 
 
-def file_md5(path) -> str:
+def file_md5(path: PathLike) -> str:
     """MD5 of a file as 32 hex digits. A checksum against damage, not against an attacker."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
@@ -54,7 +56,8 @@ def megabytes(count: int) -> str:
     return f"{count / 1e6:.1f} MB"
 
 
-def fetch(filename, urls, md5, size, root, *, timeout=30.0, stall=30.0, quiet=False) -> Path:
+def fetch(filename: str, urls: Sequence[str], md5: str, size: int, root: PathLike, *, timeout: float = 30.0, stall: float = 30.0,
+          quiet: bool = False) -> Path:
     """Path of ``root/filename``, downloaded first if it is not there yet.
 
     Args:

@@ -7,12 +7,15 @@ import difflib
 import functools
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import features
 
 from .errors import FixMatchError
+from .hints import PathLike
 from .labels_file import one_form, read_labels
 from .pictures import read_all
 
@@ -24,7 +27,8 @@ if "avif" in features.modules and features.check("avif"):  # not every Pillow re
 SHAPE = "it needs train/<class>/… and test/<class>/… with the same class names (or a file of labels, --labels-from)"
 
 
-def load_folder(root, image_size=None, labels_from=None):
+def load_folder(root: PathLike | None, image_size: int | Sequence[int] | None = None,
+                labels_from: PathLike | None = None) -> tuple[Any, ...]:
     """``(pool, train_images, train_targets, test_images, test_targets, class_names)``.
 
     Images are uint8 ``(N, C, H, W)``, targets int64 ``(N,)``; ``pool`` holds the images of train/, then those of
@@ -52,7 +56,8 @@ def load_folder(root, image_size=None, labels_from=None):
     return pixels[:second], pixels[:first], targets[0], pixels[second:], targets[1], names
 
 
-def load_test(root, image_size, labels_from=None):
+def load_test(root: PathLike | None, image_size: int | Sequence[int],
+              labels_from: PathLike | None = None) -> tuple[torch.Tensor, torch.Tensor, Sequence[str]]:
     """The test part alone of what `load_folder` loads, ``(images, targets, class_names)``; here C is 1 where every test picture is
     gray. None of the other pictures is opened."""
     _, _, (paths, targets), names = _found(root, labels_from, [])
@@ -71,7 +76,7 @@ def _found(root, labels_from, ignored):
     return found
 
 
-def tell_ignored(ignored):
+def tell_ignored(ignored: list[Path]) -> None:
     """Say how many files were passed over for their names, if any."""
     if ignored:
         log.info("ignored %d file%s with other endings than pictures have, for example %s", len(ignored),
@@ -131,7 +136,7 @@ def _named(root, labels_from, ignored):
     return parts[0], others, parts[1], names
 
 
-def class_folders(root: Path, part: str, ignored: list):
+def class_folders(root: Path, part: str, ignored: list) -> tuple[list[Path], list[int], tuple[str, ...]]:
     """Sorted image paths, their class numbers, and the class names of ``root/part``."""
     folder = root / part
     if not folder.is_dir():

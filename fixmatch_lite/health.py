@@ -3,7 +3,10 @@
 Taught in: chapters 13 and 16.
 """
 
-from .recipes import options_of
+from collections.abc import Sequence
+
+from .metrics import Metrics
+from .recipes import Recipe, options_of
 
 EVALUATIONS = 5       # how long a sign must last before it is one: the first evaluations of every run are odd
 LATE = 0.25           # share of the steps before which a net that is sure of nothing is merely young
@@ -30,13 +33,14 @@ class Health:
     constants of this module; what is measured on test images (the average lagging) leads only to words.
     """
 
-    def __init__(self, recipe, labeled_counts=None, class_names=None):
+    def __init__(self, recipe: Recipe, labeled_counts: Sequence[int] | None = None,
+                 class_names: Sequence[str] | None = None) -> None:
         self.recipe, self.names, self.seen, self.said = recipe, class_names, [], set()
         total = sum(labeled_counts) if labeled_counts is not None else 0
         self.shares = [count / total for count in labeled_counts] if total else None
         self._unlabeled = unlabeled_classes(() if labeled_counts is None else labeled_counts, class_names)
 
-    def before(self):
+    def before(self) -> list[str]:
         """What recipe and labels alone tell about the run's end, before the first step: sentences, mostly none. If they are not
         asked for, they come with the first metrics."""
         if self.seen:
@@ -46,7 +50,7 @@ class Health:
         self.said |= found.keys()  # and the average not once more when it has come true
         return [*found.values()]
 
-    def __call__(self, metrics):
+    def __call__(self, metrics: Metrics) -> list[str]:
         short = self.before()
         self.seen.append(metrics)
         if len(self.seen) < EVALUATIONS:
@@ -160,16 +164,17 @@ def _or(*ways):
     return ways[0] if len(ways) == 1 else f"{', '.join(ways[:-1])}{',' * (len(ways) > 2)} or {ways[-1]}"
 
 
-def unlabeled_classes(counts, names=None):
+def unlabeled_classes(counts: Sequence[int], names: Sequence[str] | None = None) -> str | None:
     """What to know of classes without a single labeled picture, in a sentence; None where every class has one. ``counts`` and
     ``names`` as in `Health`."""
     missing = [names[k] if names is not None else f"number {k}" for k, count in enumerate(counts) if not count]
     if missing:
         others = f" nor of {len(missing) - 1} other class{'es' * (len(missing) > 2)}" if len(missing) > 1 else ""
         return f"No labeled picture of {missing[0]}{others}: the net can never predict {'them' if others else 'it'}."
+    return None
 
 
-def describe_labels(counts, names):
+def describe_labels(counts: Sequence[int], names: Sequence[str]) -> list[str]:
     """What to know about a labeled set before a run: its classes, how even they are, and where it is thin.
 
     Args:

@@ -5,15 +5,17 @@ Source: Sohn et al. 2020, Algorithm 1. Taught in: chapter 10.
 
 import threading
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
 from .augment import to_float, weak_augment
-from .data import load_data
+from .data import SemiSupervisedData, load_data
 from .errors import FixMatchError
 from .lab_drawing import draw_lab, percent
+from .metrics import Metrics
 from .models import batch_statistics
-from .recipes import recipe
+from .recipes import Recipe, recipe
 from .training import fit
 
 SHOWN = 12  # unlabeled images in view
@@ -23,20 +25,20 @@ SHOWN = 12  # unlabeled images in view
 class Trial:
     """One training in the lab: its recipe, the `Metrics` so far, and how the last net judged the images in view."""
 
-    recipe: object
+    recipe: Recipe
     metrics: list = field(default_factory=list)
     judged: list = field(default_factory=list)  # of (image, class name, confidence, verdict)
     state: str = "waiting"  # then "training", then "done", "stopped" or "failed"
 
     @property
-    def name(self):
+    def name(self) -> str:
         return f"tau {self.recipe.tau:g}, mu {self.recipe.mu}"
 
 
 class Picture:
     """A still of the lab as HTML. It needs no kernel and no script, so a built page can hold it."""
 
-    def __init__(self, text, summary):
+    def __init__(self, text: str, summary: str) -> None:
         self._text, self._summary = text, summary
 
     def _repr_html_(self):
@@ -63,7 +65,8 @@ class Lab:
         FixMatchError: a value that a recipe does not take, or recipe and data do not fit.
     """
 
-    def __init__(self, data=None, *, tau=0.95, mu=7, steps=400, eval_every=10, seed=0, **changes):
+    def __init__(self, data: SemiSupervisedData | None = None, *, tau: float = 0.95, mu: int = 7, steps: int = 400,
+                 eval_every: int = 10, seed: int = 0, **changes: Any) -> None:
         if data is None:
             data = load_data("digits", labels=changes.get("labels", 40), seed=changes.setdefault("label_seed", seed))
         self.data = data
@@ -79,19 +82,19 @@ class Lab:
     # ----------------------------------------------------------------------------------------------------- the knobs
 
     @property
-    def tau(self):
+    def tau(self) -> float:
         return self._recipe.tau
 
     @tau.setter
-    def tau(self, value):
+    def tau(self, value: float) -> None:
         self._turn("tau", value)
 
     @property
-    def mu(self):
+    def mu(self) -> int:
         return self._recipe.mu
 
     @mu.setter
-    def mu(self, value):
+    def mu(self, value: int) -> None:
         self._turn("mu", value)
 
     def _turn(self, knob, value):
@@ -109,11 +112,11 @@ class Lab:
     # ---------------------------------------------------------------------------------------------------- the training
 
     @property
-    def running(self):
+    def running(self) -> bool:
         """Whether a training is under way that nobody has asked to stop."""
         return self._thread is not None and self._thread.is_alive() and not self._stop.is_set()
 
-    def start(self, button=None):
+    def start(self, button: object = None) -> None:
         """Train in the background with the present knobs; a training that runs is stopped first, its curve stays."""
         self._stop.set()
         before, self._stop, self.error = self._thread, threading.Event(), None
@@ -122,19 +125,19 @@ class Lab:
         self._thread = threading.Thread(target=self._in_background, args=(trial, self._stop, before), daemon=True)
         self._thread.start()
 
-    def stop(self, button=None, *, wait=False):
+    def stop(self, button: object = None, *, wait: bool = False) -> None:
         """Stop at the next evaluation; with ``wait``, return only when that is done."""
         self._stop.set()
         if wait and self._thread is not None:
             self._thread.join()
 
-    def clear(self, button=None):
+    def clear(self, button: object = None) -> None:
         """Stop, and forget every curve."""
         self._stop.set()
         self.trials, self.error = [], None
         self._draw()
 
-    def run(self):
+    def run(self) -> list[Metrics]:
         """Train once with the present knobs, here and now.
 
         Returns:
@@ -200,7 +203,7 @@ class Lab:
 
     # --------------------------------------------------------------------------------------------------- the pictures
 
-    def picture(self):
+    def picture(self) -> Picture:
         """The lab as it stands: a still with ``_repr_html_``."""
         trials = [trial for trial in self.trials if trial.metrics]
         last = f", {trials[-1].name}, test accuracy {percent(trials[-1].metrics[-1].test_accuracy)}" if trials else ""
@@ -211,14 +214,14 @@ class Lab:
             if self.output is not None:
                 self.output.value = draw_lab(self.trials, self.error)
 
-    def show(self):
+    def show(self) -> None:
         """Display sliders, buttons and curves."""
         from IPython.display import display
         display(self.box())
 
     _ipython_display_ = show
 
-    def box(self):
+    def box(self) -> Any:
         """The ipywidgets box that `show` displays; made at the first call."""
         if self._box is None:
             try:

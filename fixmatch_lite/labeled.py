@@ -6,11 +6,19 @@ Source of the protocol: Sohn et al. 2020, section 4; Oliver et al. 2018. Taught 
 import hashlib
 import json
 import numbers
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from numpy.typing import ArrayLike
 
 from .errors import FixMatchError
+from .hints import PathLike
+
+if TYPE_CHECKING:
+    from .data import Loaded
 
 SPLITS = ("balanced", "proportional")
 # As FixMatch's released code draws them, and as their recipes say; the other data sets are balanced.
@@ -18,7 +26,7 @@ OWN_SPLIT = {"svhn": "proportional", "imagenet": "proportional"}
 FOLDS = {"stl10": (1000, 10)}  # labeled sets that come with the data: how many labels in each, how many there are
 
 
-def check_seed(name, labels, seed):
+def check_seed(name: str, labels: int, seed: int) -> None:
     """Refuse a seed that gives no labeled set; before anything is fetched for it.
 
     Raises:
@@ -37,7 +45,7 @@ def check_seed(name, labels, seed):
                             f"{last}.")
 
 
-def labeled_hash(indices, content=()):
+def labeled_hash(indices: Iterable[int], content: Iterable[torch.Tensor] = ()) -> str:
     """The first 16 hexadecimal digits of the SHA-256 of indices, in any order, and of what the tensors ``content`` hold."""
     found = hashlib.sha256(",".join(str(int(i)) for i in sorted(indices)).encode())
     for tensor in content:
@@ -45,7 +53,8 @@ def labeled_hash(indices, content=()):
     return found.hexdigest()[:16]
 
 
-def draw_labeled(targets, labels, seed, class_names=None, split="balanced"):
+def draw_labeled(targets: ArrayLike, labels: int, seed: int, class_names: Sequence[str] | None = None,
+                 split: str = "balanced") -> tuple[int, ...]:
     """Draw a labeled set, by the seed alone: the same number from every class, or in proportion to the classes.
 
     Args:
@@ -95,7 +104,7 @@ def _proportional(counts, labels):
     return share
 
 
-def read_labeled(path, size, name):
+def read_labeled(path: PathLike, size: int, name: str) -> tuple[tuple[int, ...], str | None]:
     """Read labeled indices from a JSON file: a list, or what `SemiSupervisedData.save_labeled` wrote.
 
     Returns:
@@ -117,7 +126,7 @@ def read_labeled(path, size, name):
     return check_labeled(indices, size, f"The labeled indices in {path}"), saved.get("labeled_hash")
 
 
-def check_labeled(indices, size, told="The labeled indices"):
+def check_labeled(indices: Iterable[int], size: int, told: str = "The labeled indices") -> tuple[int, ...]:
     """The labeled ``indices``, a sequence, array or tensor, sorted: a tuple of ints.
 
     Raises:
@@ -133,7 +142,8 @@ def check_labeled(indices, size, told="The labeled indices"):
     return tuple(sorted(int(i) for i in indices))
 
 
-def choose_labeled(name, found, labels, seed, labeled, split):
+def choose_labeled(name: str, found: "Loaded", labels: int | None, seed: int, labeled: PathLike | Sequence[int] | None,
+                   split: str) -> tuple[tuple[int, ...], str | None]:
     """For what `data.load_data` was given, and what a loader `found`: the labeled indices, and the hash that a saved file says
     they have (None otherwise)."""
     if isinstance(labeled, (str, Path)):

@@ -3,20 +3,22 @@
 import csv
 import io
 import unicodedata
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from .errors import FixMatchError
 from .files import write_atomically
+from .hints import PathLike
 
 PATH, CLASS, SPLIT = ("path", "file", "filename"), ("class", "label"), ("split",)
 
 
-def one_form(name):
+def one_form(name: str) -> str:
     """The name of a class in one form of Unicode: a Mac's disk and a spreadsheet write ü in two characters or in one."""
     return unicodedata.normalize("NFC", name)
 
 
-def read_labels(csv_file, root):
+def read_labels(csv_file: PathLike, root: PathLike) -> tuple[dict[Path, str], dict[Path, str]]:
     """The labeled pictures that a CSV file names.
 
     The first line names the columns: path (or file, filename), class (or label), and, if there is one, split, with
@@ -91,7 +93,7 @@ def _whole(reader, csv_file):
         raise FixMatchError(f"{csv_file} cannot be read after line {reader.line_num} ({error}): is a quote not closed?") from None
 
 
-def write_labels(csv_file, rows, more=()):
+def write_labels(csv_file: PathLike, rows: Iterable[Sequence[str]], more: Sequence[str] = ()) -> None:
     """Write ``(path, class, confidence)`` rows as a CSV file that `read_labels` understands, whole or not at all; the
     columns ``more`` follow."""
     text = io.StringIO()

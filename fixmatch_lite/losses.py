@@ -19,12 +19,12 @@ class Loss(NamedTuple):
     total: torch.Tensor         #: float32 scalar: supervised + lambda_u * unsupervised, and what a method has besides.
     supervised: torch.Tensor    #: float32 scalar: mean cross-entropy of the labeled batch.
     unsupervised: torch.Tensor  #: float32 scalar: weighted cross-entropy of the strong views, mean over ALL mu * B.
-    mask: torch.Tensor          #: float32 ``(mu * B,)``: the policy's weights; ones in a method without; None without views.
-    pseudo_label: torch.Tensor  #: as the target in `PseudoLabels`, one an image, whatever the number of its views.
-    confidence: torch.Tensor    #: float32 ``(mu * B,)``: as in `PseudoLabels`.
+    mask: torch.Tensor | None   #: float32 ``(mu * B,)``: the policy's weights; ones in a method without; None without views.
+    pseudo_label: torch.Tensor | None  #: as the target in `PseudoLabels`, one an image, whatever the number of its views.
+    confidence: torch.Tensor | None    #: float32 ``(mu * B,)``: as in `PseudoLabels`.
 
 
-def check_loss(loss, unlabeled):
+def check_loss(loss: object, unlabeled: int) -> None:
     """Refuse what a method returns for a step if it is no `Loss`, or not for so many unlabeled images (0: no views)."""
     if not isinstance(loss, Loss):
         raise FixMatchError(f"A method's loss must be a losses.Loss; this is of the type {type(loss).__name__}.")
@@ -39,7 +39,8 @@ def check_loss(loss, unlabeled):
             raise FixMatchError(f"A Loss with a mask must have a pseudo_label for each of {unlabeled} unlabeled images.")
 
 
-def semi_supervised_loss(logits_x, y, logits_u_strong, pseudo: PseudoLabels, lambda_u=1.0, kept=None) -> Loss:
+def semi_supervised_loss(logits_x: torch.Tensor, y: torch.Tensor, logits_u_strong: torch.Tensor, pseudo: PseudoLabels,
+                         lambda_u: float = 1.0, kept: torch.Tensor | None = None) -> Loss:
     """The loss for pseudo-labels of any policy.
 
     Args:
@@ -76,7 +77,8 @@ def _checked(logits_x, y, logits_u_strong, pseudo, lambda_u, kept):
     return PseudoLabels(pseudo.weight.detach(), pseudo.target.detach(), pseudo.confidence.detach())
 
 
-def fixmatch_loss(logits_x, y, logits_u_weak, logits_u_strong, *, tau=0.95, lambda_u=1.0) -> Loss:
+def fixmatch_loss(logits_x: torch.Tensor, y: torch.Tensor, logits_u_weak: torch.Tensor, logits_u_strong: torch.Tensor, *,
+                  tau: float = 0.95, lambda_u: float = 1.0) -> Loss:
     """The FixMatch loss of one step, from logits.
 
     Args:

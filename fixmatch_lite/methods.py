@@ -10,6 +10,9 @@ what it remembers are buffers, what it learns are parameters.
 Source: Sohn et al. 2020, Algorithm 1. Taught in: chapter 9.
 """
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -18,8 +21,13 @@ from . import comparators
 from .checks import check_callable, check_judged, check_knob
 from .errors import FixMatchError
 from .losses import Loss, semi_supervised_loss
-from .policies import FixMatch
-from .recipes import FORWARDS
+from .policies import FixMatch, PseudoLabels
+from .recipes import FORWARDS, Recipe
+
+if TYPE_CHECKING:
+    from .batches import Batch
+    from .data import SemiSupervisedData
+    from .training import Training
 
 
 class Supervised(nn.Module):
@@ -28,7 +36,7 @@ class Supervised(nn.Module):
     views = ()
     steady = True
 
-    def loss(self, batch, run):
+    def loss(self, batch: "Batch", run: "Training") -> Loss:
         supervised = F.cross_entropy(run.forward(batch.x), batch.y)
         return Loss(supervised, supervised, torch.zeros_like(supervised), None, None, None)
 
@@ -52,7 +60,7 @@ class Consistency(nn.Module):
 
     views = ("weak", "strong")
 
-    def __init__(self, policy, lambda_u=1.0, forward="joint"):
+    def __init__(self, policy: Callable[..., PseudoLabels], lambda_u: float = 1.0, forward: str = "joint") -> None:
         super().__init__()
         check_callable("policy", policy, "policy(logits_u_weak, ids=, q_labeled=, y=), for instance fm.FixMatch(0.95)")
         check_knob("lambda_u", lambda_u)
@@ -61,12 +69,12 @@ class Consistency(nn.Module):
         self.policy, self.lambda_u, self.way = policy, lambda_u, forward
         self.steady = forward != "kept"
 
-    def loss(self, batch, run):
+    def loss(self, batch: "Batch", run: "Training") -> Loss:
         """The step's `Loss`; ``run.forward`` takes uint8 images to float32 logits in training mode."""
         logits_x, logits_u_strong, pseudo, kept = self.predict(batch, run)
         return semi_supervised_loss(logits_x, batch.y, logits_u_strong, pseudo, self.lambda_u, kept)
 
-    def predict(self, batch, run):
+    def predict(self, batch: "Batch", run: "Training") -> tuple[torch.Tensor, torch.Tensor, PseudoLabels, torch.Tensor | None]:
         """Logits of the labeled images and of the strong views, the pseudo-labels, and the positions of the views that
         the logits are of (None: all)."""
         (weak, strong), labeled = batch.u, len(batch.x)
@@ -90,7 +98,7 @@ class Consistency(nn.Module):
         return check_judged(pseudo, logits_u_weak.shape[-1])
 
 
-def make_method(recipe, data):
+def make_method(recipe: "Recipe", data: "SemiSupervisedData") -> nn.Module:
     """The method that ``recipe.method`` names, for `SemiSupervisedData`."""
     if recipe.method == "supervised":
         return Supervised()

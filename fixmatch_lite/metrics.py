@@ -5,15 +5,23 @@ Taught in: chapters 9 and 17.
 
 import contextlib
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from . import distributed
 from .augment import to_float
 from .checks import check_truth
 from .errors import Diverged
 from .models import batch_statistics
+
+if TYPE_CHECKING:
+    from .losses import Loss
+    from .recipes import Recipe
+    from .streaming import Pictures
 
 
 @dataclass(frozen=True)
@@ -38,11 +46,11 @@ class Metrics:
     images_per_second: float        #: all views counted, evaluation left out.
     seconds: float                  #: since the run began, evaluation and earlier parts of a resumed run included.
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def at_once(images, most=1024):
+def at_once(images: Any, most: int = 1024) -> int:
     """How many of some images, or of a shape that ends with height and width, a net judges at once: ``most`` of 32 x 32 pixels,
     and fewer of larger ones, so that they take no more memory."""
     *_, height, width = getattr(images, "shape", images)
@@ -50,14 +58,16 @@ def at_once(images, most=1024):
 
 
 @torch.no_grad()
-def evaluate(model, images, targets, *, dtype=None, batch_size=None):
+def evaluate(model: nn.Module, images: "torch.Tensor | Pictures", targets: torch.Tensor, *, dtype: torch.dtype | None = None,
+             batch_size: int | None = None) -> float:
     """Accuracy of ``model`` on uint8 images (a tensor, or `streaming.Pictures`), in evaluation mode; the model's mode
     is put back afterward. ``targets``: int64 ``(N,)``. ``batch_size``: how many at once; None takes `at_once`. Several processes
     share the work."""
     return accuracies([model], images, targets, dtype=dtype, batch_size=batch_size)[0]
 
 
-def accuracies(models, images, targets, *, dtype=None, batch_size=None):
+def accuracies(models: Sequence[nn.Module], images: "torch.Tensor | Pictures", targets: torch.Tensor, *,
+               dtype: torch.dtype | None = None, batch_size: int | None = None) -> list[float]:
     """As `evaluate`, of several models; images on the disk are read once for all of them."""
     check_truth(images, targets)
     right, batch_size = torch.zeros(len(models), device=images.device), batch_size or at_once(images)
@@ -72,7 +82,7 @@ def accuracies(models, images, targets, *, dtype=None, batch_size=None):
     return [round(share * distributed.world_size()) / len(targets) for share in distributed.mean_(right).tolist()]
 
 
-def diverged(what, recipe, step):
+def diverged(what: str, recipe: "Recipe", step: int) -> Diverged:
     """The `Diverged` to raise where ``what`` (a loss, the weights) is no longer finite."""
     return Diverged(
         f"The {what} stopped being finite before step {step}; try a smaller lr (it is {recipe.lr}), "
@@ -83,12 +93,12 @@ class Tally:
     """Sums over the steps since the last evaluation, kept on the device: steps, three losses, images judged, then
     per class: weight kept, of it with known truth, of that right."""
 
-    def __init__(self, num_classes, device):
+    def __init__(self, num_classes: int, device: torch.device) -> None:
         self.num_classes = num_classes
         self._sums = torch.zeros(5 + 3 * num_classes, device=device)
 
     @torch.no_grad()
-    def add(self, loss, truth):
+    def add(self, loss: "Loss", truth: torch.Tensor | None) -> None:
         """Count a step's `Loss`; ``truth`` are the true classes of the unlabeled images, -1 where nobody knows."""
         judged = 0 if loss.mask is None else len(loss.mask)
         self._sums[:5] += torch.stack([torch.ones_like(loss.total), loss.total, loss.supervised, loss.unsupervised,
@@ -100,11 +110,11 @@ class Tally:
             added = torch.stack([loss.mask, known, known * (classes == truth)])
             per_class += torch.zeros_like(per_class).index_add_(1, classes, added)  # ones added to 2**24 in float32 are lost
 
-    def clear(self):
+    def clear(self) -> None:
         """Count from nothing again, in the same memory."""
         self._sums.zero_()
 
-    def read(self, recipe, step):
+    def read(self, recipe: "Recipe", step: int) -> tuple[dict[str, Any], int]:
         """The sums as fields of `Metrics`, and the number of steps. The one place where the host waits.
 
         Raises:

@@ -5,6 +5,8 @@ Source: Zagoruyko and Komodakis 2016; the block of FixMatch's released code. Tau
 
 import contextlib
 import math
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -13,6 +15,9 @@ from torch.optim.swa_utils import AveragedModel
 from .checks import check_number
 from .errors import FixMatchError
 from .vision import torchvision
+
+if TYPE_CHECKING:
+    from .recipes import Recipe
 
 SLOPE = 0.1  # of the leaky ReLU
 
@@ -26,7 +31,8 @@ class Block(nn.Module):
     ``dead`` builds such a port's block, for comparison.
     """
 
-    def __init__(self, in_channels, out_channels, stride, activate_shortcut, norm, dead=False):
+    def __init__(self, in_channels: int, out_channels: int, stride: int, activate_shortcut: bool, norm: Callable[[int], nn.Module],
+                 dead: bool = False) -> None:
         super().__init__()
         self.norm1 = norm(in_channels)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1)
@@ -37,7 +43,7 @@ class Block(nn.Module):
         self.activation = nn.LeakyReLU(SLOPE, inplace=True)
         self.activate_shortcut, self.dead = activate_shortcut, dead and changes and not activate_shortcut
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         h = self.activation(self.norm1(x))
         if self.activate_shortcut:
             x = h
@@ -47,7 +53,7 @@ class Block(nn.Module):
         return self.shortcut(x) + h
 
 
-def blocks_of(depth, groups=3):
+def blocks_of(depth: int, groups: int = 3) -> int:
     """Blocks in each group of a Wide ResNet of this depth.
 
     Raises:
@@ -88,8 +94,8 @@ class WideResNet(nn.Module):
         FixMatchError: ``depth``, ``groups``, ``width`` or ``num_classes`` is not possible.
     """
 
-    def __init__(self, depth=28, width=2, num_classes=10, in_channels=3, *, groups=3, bn_momentum=0.001,
-                 dead=False, generator=None):
+    def __init__(self, depth: int = 28, width: int = 2, num_classes: int = 10, in_channels: int = 3, *, groups: int = 3,
+                 bn_momentum: float = 0.001, dead: bool = False, generator: torch.Generator | None = None) -> None:
         super().__init__()
         for name, number in (("depth", depth), ("width", width), ("num_classes", num_classes)):
             check_number(name, number, 1, math.inf, whole=True)
@@ -109,7 +115,7 @@ class WideResNet(nn.Module):
         self.classifier = nn.Linear(channels, num_classes)
         self.reset_parameters(generator)
 
-    def reset_parameters(self, generator=None):
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draw the initial weights again."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -121,7 +127,7 @@ class WideResNet(nn.Module):
             if isinstance(module, (nn.Conv2d, nn.Linear)):
                 nn.init.zeros_(module.bias)
 
-    def forward(self, x, with_features=False):
+    def forward(self, x: torch.Tensor, with_features: bool = False) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         h = self.activation(self.norm(self.blocks(self.stem(x))))
         features = h.mean((2, 3))
         logits = self.classifier(features)
@@ -137,7 +143,7 @@ class ResNet50(nn.Module):
     Source: He et al. 2016; torchvision.models.resnet50, without weights.
     """
 
-    def __init__(self, num_classes, *, bn_momentum=0.1, generator=None):
+    def __init__(self, num_classes: int, *, bn_momentum: float = 0.1, generator: torch.Generator | None = None) -> None:
         super().__init__()
         seed = torch.randint(2**62, (), generator=generator).item()
         with torch.random.fork_rng(devices=[]):  # torchvision draws its weights from the global generator
@@ -151,7 +157,7 @@ class ResNet50(nn.Module):
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = bn_momentum
 
-    def forward(self, x, with_features=False):
+    def forward(self, x: torch.Tensor, with_features: bool = False) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         features = self.body(x)
         logits = self.classifier(features)
         return (logits, features) if with_features else logits
@@ -160,7 +166,7 @@ class ResNet50(nn.Module):
 NETS = ("wide_resnet", "wide_resnet_dead", "resnet50")  # the second: see `Block`
 
 
-def make_net(recipe, num_classes, channels, generator=None):
+def make_net(recipe: "Recipe", num_classes: int, channels: int, generator: torch.Generator | None = None) -> WideResNet | ResNet50:
     """The net that ``recipe.net`` names, in float32; with a ``generator`` torch's global one stays where it is.
 
     Raises:
@@ -177,12 +183,12 @@ def make_net(recipe, num_classes, channels, generator=None):
     return net.float()
 
 
-def features_of(recipe):
+def features_of(recipe: "Recipe") -> int:
     """How many numbers the net that ``recipe.net`` names hands to its last layer."""
     return 2048 if recipe.net == "resnet50" else 16 * recipe.width * 2 ** (recipe.groups - 1)
 
 
-def draw_head(head, seed):
+def draw_head(head: nn.Module, seed: int) -> None:
     """Draw the weights of the linear layers that a method puts behind the net's features. Their random stream is far from those
     of `make_generators`: the net's own weights do not depend on the method."""
     generator = torch.Generator().manual_seed(2**40 + seed)
@@ -202,7 +208,7 @@ class MovingAverage(AveragedModel):
         FixMatchError: ``decay`` is no number in [0, 1], or the weights have 16 bits, in which such small steps are lost.
     """
 
-    def __init__(self, model, decay):
+    def __init__(self, model: nn.Module, decay: float) -> None:
         check_number("decay", decay, 0, 1, ", the share of the average that stays at each update")
         if any(parameter.dtype in (torch.bfloat16, torch.float16) for parameter in model.parameters()):
             raise FixMatchError(f"In 16 bits an average with decay {decay} stands still: keep the net in float32, in torch.autocast.")
@@ -219,20 +225,20 @@ class MovingAverage(AveragedModel):
             mine.update(its)
 
     @torch.no_grad()
-    def update_parameters(self, model):
+    def update_parameters(self, model: nn.Module) -> None:
         """average += (1 - decay) * (weights - average), as torch has it, but without a counter for which the host would wait."""
         torch._foreach_lerp_(list(self.module.parameters()), list(model.parameters()), 1 - self.decay)
         self._share()  # a net of one's own may have put a new tensor in the place of a buffer
 
 
-def frozen(model):
+def frozen(model: nn.Module) -> set[nn.Module]:
     """The modules that stay in evaluation mode while a net trains: those in it whose parameters all stand still, and all inside them."""
     still = [m for m in model.modules() if not m.training and (own := [*m.parameters()]) and not any(p.requires_grad for p in own)]
     return {inner for module in still for inner in module.modules() if not inner.training}
 
 
 @contextlib.contextmanager
-def batch_statistics(model, on=True):
+def batch_statistics(model: nn.Module, on: bool = True) -> Iterator[None]:
     """In this context batch norm takes the statistics of the batch at hand and leaves its running ones alone, except in what
     is `frozen`; with ``on=False`` the model is in evaluation mode instead. Afterward all is as before."""
     modes = [(module, module.training) for module in model.modules()]
@@ -252,7 +258,7 @@ def batch_statistics(model, on=True):
             module.training = training
 
 
-def decayed_and_not(*models):
+def decayed_and_not(*models: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """Two lists of parameters, each parameter once: kernels (two or more dimensions), which weight decay is for, and biases and norms
     of one dimension or none, which it spares; ``torch.optim.SGD([{"params": first, "weight_decay": 5e-4}, {"params": second,
     "weight_decay": 0}], lr=0.03)``."""

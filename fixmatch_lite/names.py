@@ -11,7 +11,7 @@ _TITLES = {"digits-unequal": "digits, unequal", "digits-home": "digits 0 to 4", 
            "stl10": "STL-10", "imagenet": "ImageNet"}
 
 
-def check_dataset(name):
+def check_dataset(name: str) -> None:
     """Refuse the name of no data set.
 
     Raises:
@@ -23,11 +23,11 @@ def check_dataset(name):
                             f"{', '.join(DATASETS)}.")
 
 
-def data_title(name):
+def data_title(name: str) -> str:
     """A data set's name as people write it."""
     return _TITLES.get(name, name)
 
 
-def mirrors(name):
+def mirrors(name: str) -> bool:
     """Whether a mirrored picture of a data set keeps its class, as long as nobody says otherwise."""
     return not name.startswith(("digits", "svhn"))

@@ -6,6 +6,8 @@ What they do to pixels is in `pixels`: on a CPU not one pixel differs from Pillo
 Source: Cubuk et al. 2020 (RandAugment); the operations themselves are Pillow's. Taught in: chapter 7.
 """
 
+from collections.abc import Iterable, Sequence
+
 import torch
 
 from .checks import check_images
@@ -19,7 +21,7 @@ OPERATIONS = ("AutoContrast", "Brightness", "Color", "Contrast", "Equalize", "Id
 MORE = tuple(sorted({*TABLES, *MOVES, *BLENDS} - {*OPERATIONS}))  # that other policies than RandAugment's use
 
 
-def check_operations(names, possible=OPERATIONS + MORE):
+def check_operations(names: Iterable[str], possible: Sequence[str] = OPERATIONS + MORE) -> tuple[str, ...]:
     """The names of operations as a tuple. Raises FixMatchError where there are none, or one is none of those that are ``possible``."""
     if isinstance(names, str):
         raise FixMatchError(f"Operations are given in a tuple: ({names!r},) in place of {names!r}.")
@@ -31,7 +33,7 @@ def check_operations(names, possible=OPERATIONS + MORE):
     return tuple(names)
 
 
-def apply(name, images, magnitudes, *, fill=GRAY):
+def apply(name: str, images: torch.Tensor, magnitudes: torch.Tensor, *, fill: int = GRAY) -> torch.Tensor:
     """Apply one named operation, with one magnitude an image.
 
     Args:
@@ -65,7 +67,8 @@ def apply(name, images, magnitudes, *, fill=GRAY):
     return images
 
 
-def apply_each(images, names, chosen, magnitudes, *, fill=GRAY):
+def apply_each(images: torch.Tensor, names: Sequence[str], chosen: torch.Tensor, magnitudes: torch.Tensor, *,
+               fill: int = GRAY) -> torch.Tensor:
     """Apply to every image the operation that was drawn for it.
 
     Args:

@@ -11,14 +11,17 @@ import logging
 import numbers
 import os
 from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 
 from .errors import FixMatchError
+from .hints import PathLike
 
 log = logging.getLogger("fixmatch_lite")
 
@@ -28,7 +31,8 @@ DARK = 32  # of 255; pictures in which nothing is brighter are worth a word, too
 LARGE = 128  # pixels a side; larger pictures than this are worth a word before they are trained on
 
 
-def read_pictures(paths, shape, fit=None):
+def read_pictures(paths: Sequence[Path], shape: Sequence[int],
+                  fit: Callable[..., Any] | None = None) -> tuple[torch.Tensor, list[str | None]]:
     """Some pictures as `load_folder` would bring them in.
 
     Args:
@@ -54,7 +58,7 @@ def read_pictures(paths, shape, fit=None):
     return torch.from_numpy(pixels), reasons
 
 
-def read_all(paths, image_size, spare=range(0)) -> tuple[torch.Tensor, int]:
+def read_all(paths: Sequence[Path], image_size: int | Sequence[int] | None, spare: range = range(0)) -> tuple[torch.Tensor, int]:
     """All pictures as one uint8 tensor ``(N, C, H, W)``, and how many of those at the positions ``spare`` are not in it,
     since they cannot be read."""
     kept: dict[int, np.ndarray] = {}
@@ -102,7 +106,7 @@ def read_all(paths, image_size, spare=range(0)) -> tuple[torch.Tensor, int]:
     return torch.from_numpy(np.ascontiguousarray(pixels[:, :channels])), len(unread)
 
 
-def sides(image_size):
+def sides(image_size: int | Sequence[int]) -> tuple[int, ...]:
     """``(height, width)`` in pixels of a number or a pair; anything else is refused."""
     sides = image_size if isinstance(image_size, (tuple, list)) else (image_size, image_size)
     if len(sides) != 2 or not all(isinstance(side, numbers.Integral) and not isinstance(side, bool) and side >= 1 for side in sides):
@@ -114,7 +118,7 @@ class Unreadable(Exception):
     """What a thread hands back instead of a picture, so that all bad files are counted."""
 
 
-def open_picture(path, cover=None):
+def open_picture(path: PathLike, cover: int | Sequence[int] | None = None) -> Any:
     """The upright RGB picture at ``path``, or the reason why there is none.
 
     ``cover``: pixels that each side will need; a large JPEG is then decoded at a fraction of its size.

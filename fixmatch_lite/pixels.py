@@ -12,7 +12,7 @@ import torch
 GRAY = 127  # the middle of [0, 255]: 0 after scaling to [-1, 1], to half a gray level
 
 
-def as_uint8(images):
+def as_uint8(images: torch.Tensor) -> str:
     """What images of another dtype hold, and how they become uint8 without losing what they show; nothing without values."""
     if images.is_meta or not images.numel():
         return ""
@@ -30,11 +30,11 @@ def as_uint8(images):
 # ------------------------------------------------------------------------------ tables: value in, value out
 # Each takes uint8 images and float32 magnitudes (N,) and returns the tables, uint8 (N, C or 1, 256).
 
-def gray_levels(images):
+def gray_levels(images: torch.Tensor) -> torch.Tensor:
     return torch.arange(256, device=images.device, dtype=torch.int32)
 
 
-def look_up(images, table):
+def look_up(images: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
     """Replace each value by its entry in the image's own table."""
     n, channels = images.shape[:2]
     return table.expand(n, channels, 256).gather(2, images.flatten(2).long()).view_as(images)
@@ -111,7 +111,7 @@ TABLES = {"AutoContrast": _auto_contrast, "Equalize": _equalize, "Posterize": _p
 MOVES = {"ShearX": 1, "ShearY": 3, "TranslateX": 2, "TranslateY": 5, "Rotate": None}
 
 
-def matrix_of(name, magnitude, height, width):
+def matrix_of(name: str, magnitude: torch.Tensor, height: int, width: int) -> torch.Tensor:
     """The move's matrix, float64 ``(N, 6)``; on the CPU where the device (MPS) has no doubles."""
     if magnitude.device.type == "mps":
         magnitude = magnitude.cpu()
@@ -126,7 +126,7 @@ def matrix_of(name, magnitude, height, width):
     return matrix
 
 
-def sample(images, matrix, fill):
+def sample(images: torch.Tensor, matrix: torch.Tensor, fill: int) -> torch.Tensor:
     """The nearest pixel, in Pillow's 16.16 fixed point; ``fill`` where it lies outside."""
     n, channels, height, width = images.shape
     corner = matrix.view(-1, 2, 3)
@@ -142,7 +142,7 @@ def sample(images, matrix, fill):
     return cover(moved, ~inside[:, None], fill)
 
 
-def cover(images, covered, fill):
+def cover(images: torch.Tensor, covered: torch.Tensor, fill: int) -> torch.Tensor:
     """``fill`` where ``covered``, bool ``(N, 1, H, W)``; in whole numbers, several times faster than a masked fill."""
     return images * ~covered + covered.to(torch.uint8) * fill
 
@@ -150,7 +150,7 @@ def cover(images, covered, fill):
 # ------------------------------------------------------------------------------- blends: another picture, mixed in
 # Each takes uint8 images and returns the picture at factor 0.
 
-def blend(base, values, factor):
+def blend(base: torch.Tensor, values: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
     """Pillow's ``Image.blend``: base + factor * (values - base), clipped, the fraction cut off; uint8."""
     mixed = base + factor.float() * (values - base).float()
     return mixed.clamp(0, 255).to(torch.uint8)

@@ -5,11 +5,15 @@ anything by color alone. Taught in: book/notation.md.
 """
 
 import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from .checks import check_images
 from .errors import FixMatchError
@@ -63,7 +67,8 @@ def use_style() -> None:
         pass
 
 
-def show_images(images, titles=None, columns=10, colors=None, size=0.62):
+def show_images(images: torch.Tensor | np.ndarray, titles: Sequence[object] | None = None, columns: int = 10,
+                colors: Sequence[str] | None = None, size: float = 0.62) -> Figure:
     """Draw a batch of images as a grid, pixels left as they are.
 
     Args:
@@ -101,7 +106,8 @@ def show_images(images, titles=None, columns=10, colors=None, size=0.62):
     return figure
 
 
-def plot_curves(histories, metric="test_accuracy", label=None, color="accuracy", ax=None):
+def plot_curves(histories: Iterable[Sequence[Any]], metric: str = "test_accuracy", label: str | None = None,
+                color: str = "accuracy", ax: Axes | None = None) -> Axes:
     """Draw one metric of several runs against the steps: every run thin, the median thick.
 
     Where runs were evaluated at different steps, the median is of those that all have.

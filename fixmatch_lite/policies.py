@@ -37,12 +37,13 @@ class FixMatch(nn.Module):
         FixMatchError: ``tau`` is no such number.
     """
 
-    def __init__(self, tau=0.95):
+    def __init__(self, tau: float = 0.95) -> None:
         super().__init__()
         check_tau(tau)
         self.tau = tau
 
-    def forward(self, logits_u_weak, *, ids=None, q_labeled=None, y=None):
+    def forward(self, logits_u_weak: torch.Tensor, *, ids: torch.Tensor | None = None, q_labeled: torch.Tensor | None = None,
+                y: torch.Tensor | None = None) -> PseudoLabels:
         """Judge a batch.
 
         Args:

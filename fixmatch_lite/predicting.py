@@ -7,6 +7,7 @@ Taught in: chapter 16.
 import difflib
 import json
 import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -19,12 +20,13 @@ from .devices import apart, autocast_dtype, choose_device
 from .errors import FixMatchError
 from .files import write_atomically
 from .folders import images_under, load_test, tell_ignored
+from .hints import DeviceLike, PathLike
 from .labels_file import one_form, write_labels
 from .metrics import at_once, evaluate
 from .names import DATASETS
 from .pictures import read_pictures
 from .places import check_same, source_of
-from .run_files import run_of
+from .run_files import Run, run_of
 
 BATCH = 256
 
@@ -33,11 +35,11 @@ class Classifier(nn.Module):
     """uint8 images ``(N, C, H, W)`` to class probabilities, float32 ``(N, classes)``: scaling, net and softmax. Images of another
     shape than ``shape``, ``(C, H, W)`` or None, are refused."""
 
-    def __init__(self, model, shape=None):
+    def __init__(self, model: nn.Module, shape: Sequence[int] | None = None) -> None:
         super().__init__()
         self.model, self.shape = model, shape
 
-    def forward(self, images):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         check_images(images)
         if self.shape is not None and images.shape[1:] != self.shape:
             raise FixMatchError(f"The net was trained on images {self.shape} and these are {tuple(images.shape[1:])} (channels, "
@@ -45,7 +47,7 @@ class Classifier(nn.Module):
         return self.model(to_float(images)).softmax(-1)
 
 
-def classifier(run):
+def classifier(run: Run | PathLike) -> tuple[Classifier, tuple[int, ...], tuple[str, ...]]:
     """The `Classifier` of a run (a `Run`, its folder, or its name), its image shape ``(C, H, W)`` and class names. It is to be
     used and not trained: its weights ask for no gradient.
 
@@ -65,7 +67,7 @@ def _shape_and_names(run):
     return tuple(shape), tuple(names)
 
 
-def label_pictures(run, root, *, device=None):
+def label_pictures(run: Run | PathLike, root: PathLike, *, device: DeviceLike = None) -> Iterator[tuple]:
     """The classes that a run's moving average gives to the pictures in a folder, read a few at a time.
 
     Args:
@@ -109,7 +111,8 @@ def _judged(run, root, device):
             yield (relative, names[kind], row[kind].item(), row) if reason is None else (relative, None, None, None, reason)
 
 
-def label_folder(run, root, csv_file, *, probabilities=False, device=None):
+def label_folder(run: Run | PathLike, root: PathLike, csv_file: PathLike, *, probabilities: bool = False,
+                 device: DeviceLike = None) -> tuple[int, list[tuple[str, str]]]:
     """Write what `label_pictures` says to a CSV file, whole or not at all, in the format of
     `labels_file.read_labels`. Before anyone trains on it, somebody should correct it and take the test pictures out.
 
@@ -141,7 +144,8 @@ def _is_text(path):
         return False
 
 
-def measure_again(run, *, root=None, image_size=None, labels_from=None, device=None):
+def measure_again(run: Run | PathLike, *, root: PathLike | None = None, image_size: int | Sequence[int] | None = None,
+                  labels_from: PathLike | None = None, device: DeviceLike = None) -> list:
     """How many of its own test images a run's moving average gets right, in the precision that it was trained in.
 
     Args:
@@ -183,7 +187,7 @@ def measure_again(run, *, root=None, image_size=None, labels_from=None, device=N
     return rows
 
 
-def measure_folder(run, root, *, device=None):
+def measure_folder(run: Run | PathLike, root: PathLike, *, device: DeviceLike = None) -> tuple[list, list]:
     """How many pictures of a folder ``root/<class>/…`` a run's moving average gets right, in float32.
 
     Args:
@@ -220,7 +224,7 @@ def measure_folder(run, root, *, device=None):
     return [(name, *count) for name, count in counts.items()], unread
 
 
-def export_onnx(run, path):
+def export_onnx(run: Run | PathLike, path: PathLike) -> None:
     """Write the classifier of a run (a `Run`, its folder, or its name) as an ONNX file.
 
     It takes ``images``, uint8 ``(N, C, H, W)`` with any N, and gives ``probabilities``, float32 ``(N, classes)``; the

@@ -7,6 +7,7 @@ import dataclasses
 import inspect
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 from . import comparators
 from .augment import PRESETS
@@ -79,15 +80,15 @@ class Recipe:
             if value is not possible[name] and not ok(value):
                 raise FixMatchError(f"{name} = {value!r} is not possible; with {self.method} it must be {wanted}.")
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
-    def changed(self, **changes):
+    def changed(self, **changes: Any) -> "Recipe":
         """A copy with some values changed."""
         return dataclasses.replace(self, **_known(changes))
 
 
-def options_of(method):
+def options_of(method: str) -> dict[str, Any]:
     """The options of a method, by name, with their defaults."""
     if method not in comparators.METHODS:
         return {}
@@ -216,7 +217,7 @@ def _known(changes):
     return changes
 
 
-def recipe(dataset, **changes):
+def recipe(dataset: str, **changes: Any) -> Recipe:
     """The recipe for a data set, with what you want changed.
 
     Args:
@@ -238,7 +239,7 @@ def recipe(dataset, **changes):
     return Recipe(dataset=dataset, **{**own, **_known(changes)})
 
 
-def learning_rate(recipe, step):
+def learning_rate(recipe: Recipe, step: int) -> float:
     """The rate of an update; ``step`` counts from 0.
 
     "cosine": lr * cos(7 pi step / (16 steps)), from ``lr`` down to 0.195 of it. "steps": at each share of the

@@ -32,7 +32,7 @@ def report() -> None:
     print("  ".join(minutes[:9]), "  ".join(minutes[9:]), sep="\n")
 
 
-def seconds_a_pass(device, times=5):
+def seconds_a_pass(device: torch.device, times: int = 5) -> float:
     """Seconds of one pass, forward and back, of the digits' net over the 480 views of a step, which is most of what a
     chapter's training does: the median of ``times``. Leaves torch's global generator as it was."""
     from .models import WideResNet

@@ -5,9 +5,11 @@ import csv
 import json
 import logging
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,6 +17,7 @@ from torch import nn
 from .checkpoints import check_weights, read_checkpoint, room_of
 from .checks import check_parts
 from .errors import FixMatchError
+from .hints import PathLike
 from .metrics import Metrics
 from .models import make_net
 from .recipes import Recipe
@@ -37,40 +40,40 @@ class Run:
     net: nn.Module | None = None
 
     @property
-    def name(self):
+    def name(self) -> str:
         return self.path.name
 
     @property
-    def done(self):
+    def done(self) -> bool:
         return bool(self.metrics) and self.metrics[-1].step >= self.recipe.steps
 
     @property
-    def failed(self):
+    def failed(self) -> str | None:
         """Why the run broke off for good, in a sentence; None where it did not."""
         return self.provenance.get("failed")
 
     @property
-    def stopped(self):
+    def stopped(self) -> str | None:
         """Why the run is recorded only as far as it came, in a sentence; None where it is whole."""
         return self.provenance.get("stopped")
 
     @property
-    def own(self):
+    def own(self) -> dict[str, str]:
         """The parts of your own that it was trained with, in words, by "net", "method" and "strong"; under "start" the run
         whose features it began with."""
         return self.provenance.get("own", {})
 
     @property
-    def method(self):
+    def method(self) -> str:
         """The name of the method; "own" where it was one of your own."""
         return "own" if "method" in self.own else self.recipe.method
 
     @property
-    def confidence(self):
+    def confidence(self) -> list[dict[str, Any]]:
         """The run's histograms of confidence, see `confidence.histogram`; empty where none were kept."""
         return [json.loads(line) for line in lines(self.path, CONFIDENCE)]
 
-    def model(self):
+    def model(self) -> nn.Module:
         """The net with the recorded weights (the moving average), in evaluation mode, on the CPU; those of the last
         checkpoint where the run is not finished, and then the logger ``fixmatch_lite`` says so. A net of your own is copied.
         It takes what `augment.to_float` makes of uint8 images, float32 in [-1, 1]; `predicting.classifier` takes the images.
@@ -103,28 +106,28 @@ class Run:
         return room_of(tensors, "ema"), len(self.provenance["class_names"]), self.provenance["image_shape"][0]
 
 
-def check_free(folder, more=()):
+def check_free(folder: PathLike, more: Iterable[str] = ()) -> None:
     """Refuse a folder with files in it that are named like those of a run, or like ``more``, hold something and belong to none."""
     paths = [Path(folder) / name for name in (METRICS, CONFIDENCE, WEIGHTS, CHECKPOINT, *more)]
     if taken := [path.name for path in paths if path.exists() and path.stat().st_size]:
         raise FixMatchError(f"{folder} holds a {taken[0]} that is not part of a run: choose another folder.")
 
 
-def lines(folder, name=METRICS):
+def lines(folder: PathLike, name: str = METRICS) -> list[str]:
     """The whole lines of a run's log."""
     path = Path(folder) / name
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     return text[:text.rfind("\n") + 1].splitlines()  # what was being written when the run was killed is no line
 
 
-def remove_left_overs(folder):
+def remove_left_overs(folder: Path) -> None:
     """Delete what a process that was killed while it wrote files of a run left half written."""
     for name in (RECIPE, METRICS, CONFIDENCE, WEIGHTS, CHECKPOINT):
         for part in folder.glob(f"{name}.*.part"):
             part.unlink(missing_ok=True)
 
 
-def load(path, net=None):
+def load(path: PathLike, net: nn.Module | None = None) -> Run:
     """Read the run in a folder.
 
     Args:
@@ -150,24 +153,24 @@ def load(path, net=None):
                             "version, train it again in another folder.") from None
 
 
-def run_of(run):
+def run_of(run: Run | PathLike) -> Run:
     """A `Run`: itself, or what `load` reads from a folder or by a name."""
     return run if isinstance(run, Run) else load(run)
 
 
-def shipped():
+def shipped() -> Path:
     """The folder of the recorded runs that come with the module."""
     return Path(str(resources.files(__package__) / "recorded"))
 
 
-def ends(name):
+def ends(name: str) -> list[dict[str, str]]:
     """Runs that come with the module of which only the end was kept: the rows of recorded/``name``.csv, each a dictionary of
     texts."""
     with open(shipped() / f"{name}.csv", encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
-def list_runs(folder=None, prefix=""):
+def list_runs(folder: PathLike | None = None, prefix: str = "") -> list[Run]:
     """All runs in a folder, sorted by name; without a folder those that come with the module. One that cannot be read is
     left out, and the log says why."""
     found = []

@@ -11,32 +11,41 @@ import json
 import math
 import platform
 import statistics
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from . import distributed
 from .checkpoints import check_belongs, save_weights
 from .checks import check_given, check_number, check_told, described
 from .confidence import histogram, is_moment
+from .data import SemiSupervisedData
 from .devices import device_name, is_fast
-from .names import data_title, mirrors
 from .errors import FixMatchError
 from .files import append_line, make_folder, only_one, write_atomically
+from .hints import DeviceLike, PathLike
+from .metrics import Metrics
+from .names import data_title, mirrors
 from .recipes import Recipe
 from .run_files import (CHECKPOINT, CONFIDENCE, METRICS, RECIPE, WEIGHTS, Run, check_free, ends, lines, list_runs, load,
                         remove_left_overs, run_of, shipped)
-from .starts import start_of
+from .starts import Start, start_of
 from .tensor_files import remove_tensors
-from .training import fit
+from .training import Training, fit
 from .version import __version__
+
+if TYPE_CHECKING:
+    import pandas
 
 __all__ = ["CHECKPOINT", "CONFIDENCE", "METRICS", "RECIPE", "WEIGHTS", "Recording", "Run", "compare", "ends", "list_runs", "load",
            "record", "shipped", "summarize", "table"]
 
-def record(folder, recipe, data, *, device=None, resume=False, progress=None, compile=None, net=None, method=None,
-           strong=None, start=None):
+def record(folder: PathLike, recipe: Recipe, data: SemiSupervisedData, *, device: DeviceLike = None, resume: bool = False,
+           progress: str | None = None, compile: bool | None = None, net: nn.Module | None = None, method: nn.Module | None = None,
+           strong: nn.Module | None = None, start: Start | Run | PathLike | None = None) -> "Recording":
     """Train as `fit` does and keep the run in ``folder``.
 
     Args:
@@ -64,17 +73,17 @@ def record(folder, recipe, data, *, device=None, resume=False, progress=None, co
 class Recording(Iterator):
     """A run that is being recorded: an iterator of `Metrics`. After a loop that was left, `close` lets others have the folder."""
 
-    def __init__(self, steps, made):
+    def __init__(self, steps: Generator, made: list) -> None:
         self._steps, self._made = steps, made
 
-    def __next__(self):
+    def __next__(self) -> Metrics:
         return next(self._steps)
 
-    def close(self):
+    def close(self) -> None:
         self._steps.close()
 
     @property
-    def training(self):
+    def training(self) -> Training | None:
         """The `Training`, whose ``model`` and ``ema_model`` may be used in the loop; None before the first metrics."""
         return self._made[0] if self._made else None
 
@@ -199,7 +208,7 @@ def _description(training):
     }
 
 
-def summarize(run, last=20):
+def summarize(run: Run | PathLike, last: int = 20) -> dict[str, Any]:
     """What a run came to: the median of its last evaluations of the moving average, never the best. In a run with fewer than twice
     as many in all they reach into its first half: the start counts, too, and the median may lie far below what the run came to.
 
@@ -219,7 +228,7 @@ def summarize(run, last=20):
             "pseudo_label_accuracy": end.pseudo_label_accuracy, "seconds": end.seconds}
 
 
-def compare(runs):
+def compare(runs: Iterable[Run | PathLike]) -> list[dict[str, Any]]:
     """Several runs side by side: a list with, for each, the fields in which the recipes differ and its `summarize`; where two
     recipes name the same draw but the labels differ (they came from a file), the hash of its labeled set, too; and where some
     runs have parts of their own or a start, those in words."""
@@ -235,7 +244,7 @@ def compare(runs):
             for run, recipe, labels in zip(runs, recipes, hashes)]
 
 
-def table(folder=None, prefix=""):
+def table(folder: PathLike | None = None, prefix: str = "") -> "pandas.DataFrame":
     """All runs of `list_runs` as a pandas table, one row a run: what came of it by `summarize`, or why it broke off; where
     some have parts of their own or a start, those in words."""
     import pandas

@@ -5,12 +5,16 @@ Lee (2013) brings it to neural networks. FixMatch keeps its threshold. Taught in
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import clone
 
 from .devices import is_fast
 from .errors import FixMatchError
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +61,7 @@ class SelfTraining:
     rounds: tuple
 
     @property
-    def classifier(self):
+    def classifier(self) -> Any:
         """The final classifier, trained on the labels and on all pseudo-labels carried at the end."""
         return self.rounds[-1].classifier
 
@@ -79,7 +83,7 @@ class SelfTraining:
             added_in[step.added] = step.number
         return np.where(self.mask, added_in, -1)
 
-    def history(self, x_test=None, y_test=None):
+    def history(self, x_test: np.ndarray | None = None, y_test: np.ndarray | None = None) -> "pandas.DataFrame":
         """The rounds as a pandas DataFrame, one row a round.
 
         Args:
@@ -100,7 +104,8 @@ class SelfTraining:
         return pd.DataFrame(rows).set_index("round")
 
 
-def self_train(classifier, x, y, u, *, tau=0.95, max_rounds=10, revise=False, u_true=None) -> SelfTraining:
+def self_train(classifier: Any, x: np.ndarray, y: np.ndarray, u: np.ndarray, *, tau: float = 0.95, max_rounds: int = 10,
+               revise: bool = False, u_true: np.ndarray | None = None) -> SelfTraining:
     """Train on the labels, keep the confident predictions on ``u`` as labels, train again, and so on.
 
     An example is kept if its largest probability is at least ``tau``, FixMatch's rule (Sohn et al. 2020, equation 4).

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
+from torch import nn
 
 from . import distributed
 from .checkpoints import check_weights
 from .errors import FixMatchError
+from .hints import PathLike
 from .run_files import CHECKPOINT, WEIGHTS, Run, run_of
 
 LAST = "classifier."  # the last layer, by the name that it has in every net of the module
@@ -33,7 +35,7 @@ class Start:
             digest.update(name.encode() + tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()[:8]
 
-    def give(self, net):
+    def give(self, net: nn.Module) -> None:
         """Put the features into ``net``; its last layer stays.
 
         Raises:
@@ -45,7 +47,7 @@ class Start:
         net.load_state_dict(tensors)
 
 
-def start_of(run):
+def start_of(run: Run | Start | PathLike | None) -> Start | None:
     """The `Start` from a run: its folder, its name if it comes with the module, or a `Run`; None and a `Start` stay what they are.
     Of several processes the first one reads it.
 

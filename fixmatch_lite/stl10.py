@@ -8,12 +8,14 @@ one tensor that training draws from.
 import tarfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from .download import RemoteFile, fetch
 from .errors import FixMatchError
+from .hints import PathLike
 
 ARCHIVE = RemoteFile("stl10_binary.tar.gz", ("http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz",),
                      "91f7769df0f17e558f3565bffb0c7dfb", 2_640_397_119)
@@ -21,7 +23,7 @@ SIDE, TRAIN, BLOCK = 96, 5000, 100
 IMAGE = 3 * SIDE * SIDE  # bytes
 
 
-def load_stl10(root=None):
+def load_stl10(root: PathLike | None = None) -> tuple[Any, ...]:
     """``(pool, train_images, train_targets, test_images, test_targets, class_names, folds)``.
 
     ``pool`` is uint8 ``(105000, 3, 96, 96)``: the training images, then those without labels; ``train_images`` is a view
@@ -34,7 +36,7 @@ def load_stl10(root=None):
     return read_archive(fetch(*ARCHIVE, "data" if root is None else root))
 
 
-def read_archive(path):
+def read_archive(path: PathLike) -> tuple[Any, ...]:
     """The same from the archive at ``path``."""
     found = {}
     try:

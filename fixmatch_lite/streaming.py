@@ -11,8 +11,10 @@ import functools
 import math
 import os
 import random
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +25,7 @@ from .batches import Batch, Batches
 from .checks import check_view
 from .errors import FixMatchError
 from .folders import class_folders
+from .hints import PathLike
 from .pictures import Unreadable, open_picture, sides
 
 AHEAD = 3           # batches that are being prepared
@@ -39,32 +42,32 @@ class Pictures:
     """Picture files that behave like a uint8 tensor ``(N, 3, side, side)`` where training asks: length, shape, choice
     by index, `split`, `to`. What is on the disk is read when `decoded` or `views` is called."""
 
-    def __init__(self, paths, side, device="cpu"):
+    def __init__(self, paths: Sequence[Path] | np.ndarray, side: int, device: torch.device | str = "cpu") -> None:
         self.paths, self.side, self.device = np.asarray(paths, dtype=object), side, torch.device(device)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.paths)
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int, int, int]:
         return len(self), 3, self.side, self.side
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> "Pictures":
         index = index.cpu().numpy() if isinstance(index, torch.Tensor) else index
         return Pictures(self.paths[index], self.side, self.device)
 
-    def to(self, device):
+    def to(self, device: torch.device | str) -> "Pictures":
         return Pictures(self.paths, self.side, device)
 
-    def split(self, size):
+    def split(self, size: int) -> list["Pictures"]:
         return [self[first:first + size] for first in range(0, len(self), size)]
 
-    def decoded(self):
+    def decoded(self) -> torch.Tensor:
         """The middle of every picture, uint8 ``(N, 3, side, side)`` on the device, as it is evaluated."""
         cut = _threads().map(functools.partial(_read, side=self.side, seeds=(None,)), self.paths)
         return torch.stack([views[0] for views in cut]).to(self.device)
 
-    def views(self, seeds, flip=True):
+    def views(self, seeds: torch.Tensor, flip: bool = True) -> Callable[[], tuple[torch.Tensor, ...]]:
         """Weak views that are on their way.
 
         Args:
@@ -92,7 +95,7 @@ def _read(path, side, seeds, flip=True):
     return torch.from_numpy(np.stack([np.asarray(view) for view in views])).permute(0, 3, 1, 2)
 
 
-def middle(picture, side, _=None):
+def middle(picture: Image.Image, side: int, _: object = None) -> Image.Image:
     """The middle of a picture, brought to the side: what an evaluation sees."""
     width, height = picture.size
     across = CENTER * min(width, height)
@@ -124,26 +127,26 @@ class StreamedBatches(Batches):
     ``state`` is that of the batch that comes next, not of those that are being read, so a resumed run is the same.
     """
 
-    def __init__(self, *arguments):
+    def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._coming = collections.deque()
         self._cuts = torch.Generator().manual_seed(2**41 + self.recipe.seed)  # a stream of its own: orders do not depend on it
 
-    def state(self):
+    def state(self) -> dict[str, torch.Tensor]:
         return self._coming[0][0] if self._coming else self._now()
 
     def _now(self):
         return {**super().state(), "cuts": self._cuts.get_state()}
 
-    def load_state(self, state):
+    def load_state(self, state: dict[str, torch.Tensor]) -> None:
         super().load_state(state)
         self._cuts.set_state(state["cuts"].cpu())
         self._coming.clear()
 
-    def ahead(self, steps, views):
+    def ahead(self, steps: int, views: Sequence[str]) -> None:
         """Nothing: pictures are chosen as they are read."""
 
-    def next(self, views):
+    def next(self, views: Sequence[str]) -> Batch:
         while len(self._coming) < AHEAD:
             self._coming.append((self._now(), *self._begin(len(views))))
         _, index, ids, labeled, unlabeled = self._coming.popleft()
@@ -168,7 +171,7 @@ class StreamedBatches(Batches):
         return torch.randint(2**62, (count, views), generator=self._cuts)
 
 
-def load_imagenet(root, image_size=None):
+def load_imagenet(root: PathLike | None, image_size: int | None = None) -> tuple[Any, ...]:
     """``(train_pictures, train_targets, val_pictures, val_targets, class_names)`` of ImageNet as it is usually unpacked:
     ``root/train/<class>/…`` and ``root/val/<class>/…``. It is available after registration; nothing is fetched.
     ``image_size``: pixels of a side; None takes 224.

@@ -65,7 +65,8 @@ class StudentSplit:
     test_rows: np.ndarray
 
 
-def split(seed=1, pass_mark=None, stratify=False, test_size=0.3, unlabeled_size=0.7) -> StudentSplit:
+def split(seed: int = 1, pass_mark: int | None = None, stratify: bool = False, test_size: float = 0.3,
+          unlabeled_size: float = 0.7) -> StudentSplit:
     """Split the students the article's way: first the test part, then most of the rest becomes unlabeled.
 
     Both draws are scikit-learn's ``train_test_split`` with ``random_state=seed``; ``seed=1`` is the article's.

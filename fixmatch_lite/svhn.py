@@ -9,6 +9,7 @@ import torch
 
 from .download import RemoteFile, fetch
 from .errors import FixMatchError
+from .hints import PathLike
 
 HOME = "http://ufldl.stanford.edu/housenumbers/"
 FILES = tuple(RemoteFile(name, (HOME + name,), md5, size) for name, md5, size in (
@@ -16,7 +17,7 @@ FILES = tuple(RemoteFile(name, (HOME + name,), md5, size) for name, md5, size in
     ("test_32x32.mat", "eb5a983be6a315427106f1b164d9cef3", 64_275_384)))
 
 
-def load_svhn(root=None):
+def load_svhn(root: PathLike | None = None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, tuple[str, ...]]:
     """``(train_images, train_targets, test_images, test_targets, class_names)``.
 
     Images are uint8 ``(N, 3, 32, 32)``, targets int64 with class k for the digit k. ``root`` is the folder of the two
@@ -29,7 +30,7 @@ def load_svhn(root=None):
     return *parts[0], *parts[1], tuple("0123456789")
 
 
-def read_mat(path):
+def read_mat(path: PathLike) -> tuple[torch.Tensor, torch.Tensor]:
     """Images and targets of one file in MATLAB's format.
 
     Raises:

@@ -10,10 +10,12 @@ import glob
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from .files import write_atomically
+from .hints import PathLike
 
 try:
     from safetensors import SafetensorError
@@ -29,7 +31,7 @@ _NAMES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF1
           "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool}
 
 
-def write_tensors(path, tensors, state):
+def write_tensors(path: PathLike, tensors: dict[str, torch.Tensor], state: dict[str, Any]) -> None:
     """Write tensors by name and a description that JSON can hold; the file is the old one or the whole new one.
 
     Tensors beyond `LIMIT` go to files beside it, named after it; ``path`` itself is written last and says which they
@@ -48,18 +50,18 @@ def write_tensors(path, tensors, state):
             old.unlink()
 
 
-def parts_of(path):
+def parts_of(path: Path) -> list[Path]:
     """The files beside ``path`` that hold the rest of it."""
     return [p for p in path.parent.glob(f"{glob.escape(path.name)}.????????????") if not p.name.endswith(".part")]
 
 
-def remove_tensors(path):
+def remove_tensors(path: PathLike) -> None:
     """Delete a file of `write_tensors` and its parts."""
     for file in (path, *parts_of(path)):
         file.unlink(missing_ok=True)
 
 
-def read_tensors(path):
+def read_tensors(path: PathLike) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """What `write_tensors` was given: tensors and description.
 
     Raises:

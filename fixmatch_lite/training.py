@@ -5,12 +5,14 @@ Source: Sohn et al. 2020, Algorithm 1, and the released code. Taught in: chapter
 
 import logging
 import time
+from typing import Any
 
 import torch
+from torch import nn
 
 from . import distributed
 from .augment import to_float
-from .batches import Batches, make_strong
+from .batches import Batch, Batches, make_strong
 from .captured import CapturedStep, may_capture
 from .checkpoints import begin_checkpoint, load_checkpoint, save_checkpoint
 from .checks import check_given, check_logits, check_parts, check_torch, check_view, described
@@ -18,13 +20,15 @@ from .data import SemiSupervisedData
 from .devices import apart, autocast_dtype, choose_device, compiled, is_fast, keep_memory, make_generators
 from .errors import FixMatchError
 from .health import unlabeled_classes
+from .hints import DeviceLike, PathLike
 from .losses import check_loss
 from .methods import make_method
 from .metrics import Metrics, Tally, accuracies, diverged, evaluate
 from .models import MovingAverage, batch_statistics, decayed_and_not, frozen, make_net
 from .progress import Progress
 from .recipes import Recipe, learning_rate, recipe
-from .starts import start_of
+from .run_files import Run
+from .starts import Start, start_of
 from .streaming import StreamedBatches
 
 log = logging.getLogger(__name__)
@@ -40,8 +44,10 @@ class Training:
     it offers `forward`, `teacher`, `strong`, `progress` and `generator`.
     """
 
-    def __init__(self, recipe, data: SemiSupervisedData, *, device=None, checkpoint=None, resume=False,
-                 progress=None, compile=None, net=None, method=None, strong=None, start=None):
+    def __init__(self, recipe: Recipe, data: SemiSupervisedData, *, device: DeviceLike = None, checkpoint: PathLike | None = None,
+                 resume: bool = False, progress: str | None = None, compile: bool | None = None, net: nn.Module | None = None,
+                 method: nn.Module | None = None, strong: nn.Module | None = None,
+                 start: Start | Run | PathLike | None = None) -> None:
         distributed.check_started()
         check_given(recipe, data)
         check_parts(net, method, strong)
@@ -102,10 +108,10 @@ class Training:
 
     # ------------------------------------------------------------------------------------------------ iteration
 
-    def __iter__(self):
+    def __iter__(self) -> "Training":
         return self
 
-    def __next__(self):
+    def __next__(self) -> Metrics:
         if self.step >= self.recipe.steps:
             self.bar.close()
             raise StopIteration
@@ -148,7 +154,7 @@ class Training:
             self.update(self.batches.next(self.method.views), rate)
         self.step += 1
 
-    def update(self, batch, rate):
+    def update(self, batch: Batch, rate: float | torch.Tensor) -> None:
         """Loss of a `Batch`, gradient, optimizer step, moving average: what the device does for one step.
 
         ``rate`` is the learning rate: a number, or on CUDA a tensor that holds it.
@@ -170,28 +176,28 @@ class Training:
     # -------------------------------------------------------------------------------------------- what methods use
 
     @property
-    def progress(self):
+    def progress(self) -> float:
         """Share of the steps that are done, in [0, 1). A step that asks for it is not recorded (`captured`), since the number
         would stay what it was."""
         self.asked_progress = True
         return self.step / self.recipe.steps
 
     @property
-    def generator(self):
+    def generator(self) -> torch.Generator:
         """Source of a method's own draws; on the training device."""
         return self.generators["augment"]
 
-    def strong(self, images):
+    def strong(self, images: torch.Tensor) -> torch.Tensor:
         """A strong view of weakly changed images, both uint8, beyond those that a batch has of the unlabeled ones."""
         return check_view(self.batches.strong(images, generator=self.generator), images)
 
-    def forward(self, images, with_features=False):
+    def forward(self, images: torch.Tensor, with_features: bool = False) -> Any:
         """The net in training mode: uint8 images, or floats scaled to [-1, 1], to float32 logits ``(n, classes)``,
         on request with the features before the last layer."""
         return self._apply(self._net, images, with_features)
 
     @torch.no_grad()
-    def teacher(self, images, train=False):
+    def teacher(self, images: torch.Tensor, train: bool = False) -> torch.Tensor:
         """Logits of the moving average. With ``train`` its batch norm uses the batch's own statistics, as the net's
         does in training, and remembers nothing of it; without, the running ones."""
         with batch_statistics(self.ema_model, train):
@@ -218,8 +224,9 @@ class Training:
             lr=learning_rate(recipe, self.step - 1), images_per_second=views * steps / trained, seconds=self.seconds)
 
 
-def fit(recipe, data, *, device=None, checkpoint=None, resume=False, progress=None, compile=None, net=None, method=None,
-        strong=None, start=None):
+def fit(recipe: Recipe, data: SemiSupervisedData, *, device: DeviceLike = None, checkpoint: PathLike | None = None,
+        resume: bool = False, progress: str | None = None, compile: bool | None = None, net: nn.Module | None = None,
+        method: nn.Module | None = None, strong: nn.Module | None = None, start: Start | Run | PathLike | None = None) -> Training:
     """Train by ``recipe`` on ``data``: an iterator that yields `Metrics` at every evaluation.
 
     Nothing is trained until the first value is asked for, and breaking off the loop stops the training. After an

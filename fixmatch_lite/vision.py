@@ -5,6 +5,7 @@ expects to be declared; declaring their signatures is enough, and nothing here e
 """
 
 import sys
+from types import ModuleType
 
 import torch
 
@@ -12,7 +13,7 @@ _SCHEMAS = {"nms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 _SCHEMAS["qnms"] = _SCHEMAS["nms"]
 
 
-def torchvision():
+def torchvision() -> ModuleType:
     """The module `torchvision`."""
     try:
         import torchvision

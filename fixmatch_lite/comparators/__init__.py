@@ -8,6 +8,7 @@ is a `Consistency`), and ``alignable``, whether ``alignment`` means anything to 
 
 import importlib
 import math
+from typing import Any
 
 METHODS = {
     "pi_model": "consistency:PiModel",
@@ -25,8 +26,12 @@ METHODS = {
     "mistaken": "mistakes:Mistaken",  # FixMatch with one thing wrong, to be compared with
 }
 
+
+def is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
 _one_of = lambda *names: (f"one of {', '.join(names)}", lambda v: v in names)
-is_number = lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 # What the methods' options must be; None is possible where it is the default.
 OPTIONS = {
@@ -46,7 +51,7 @@ AUGMENTATIONS = {"ctaugment": "ctaugment:CTAugment", "autoaugment": "autoaugment
                  "one_draw": "mistakes:OneDraw"}
 
 
-def find(table, name):
+def find(table: dict[str, str], name: str) -> Any:
     """The class that ``table`` (`METHODS` or `AUGMENTATIONS`) has under ``name``."""
     module, kind = table[name].split(":")
     return getattr(importlib.import_module(f".{module}", __name__), kind)

@@ -4,6 +4,8 @@ Taught in: chapter 8, and the page "The rest of the field".
 """
 
 import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -15,23 +17,30 @@ from ..losses import Loss
 from ..models import batch_statistics
 from .consistency import ramp
 
+if TYPE_CHECKING:
+    from ..batches import Batch
+    from ..data import SemiSupervisedData
+    from ..recipes import Recipe
+    from ..training import Training
+
 TRIAL = 0.1  # length of the trial step, as a share of epsilon
 
 
-def of_length(change, length):
+def of_length(change: torch.Tensor, length: float) -> torch.Tensor:
     """``change``, float ``(N, C, H, W)``, with every image's L2 norm made ``length``; an image of zeros stays one."""
     tiny = torch.finfo(change.dtype).tiny
     change = change / change.abs().amax((1, 2, 3), keepdim=True).clamp(min=tiny)  # squares of tiny numbers would be 0
     return length * F.normalize(change.flatten(1), dim=1).view_as(change)
 
 
-def divergence(logits_teacher, logits_student):
+def divergence(logits_teacher: torch.Tensor, logits_student: torch.Tensor) -> torch.Tensor:
     """KL(softmax(teacher) || softmax(student)) of each image, float32 ``(N,)``; the teacher is a constant."""
     log_q = logits_teacher.detach().float().log_softmax(-1)
     return F.kl_div(logits_student.float().log_softmax(-1), log_q, log_target=True, reduction="none").sum(-1)
 
 
-def worst_change(net, images, epsilon, generator=None):
+def worst_change(net: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor, epsilon: float,
+                 generator: torch.Generator | None = None) -> torch.Tensor:
     """The change of the given length that should move the net's answers farthest: one step of power iteration.
 
     A random direction is tried, a tenth of the way; the gradient of the divergence there shows the line along which the answer
@@ -91,12 +100,13 @@ class VAT(nn.Module):
     views = ("weak",)
     forwards = ("joint",)
 
-    def __init__(self, recipe, data, *, epsilon=None, entropy=0.06, ramp=0.4):
+    def __init__(self, recipe: "Recipe", data: "SemiSupervisedData", *, epsilon: float | None = None, entropy: float = 0.06,
+                 ramp: float = 0.4) -> None:
         super().__init__()
         self.epsilon = 6 * (math.prod(data.x.shape[1:]) / 3072) ** 0.5 if epsilon is None else epsilon
         self.entropy, self.lambda_u, self.ramp = entropy, recipe.lambda_u, ramp
 
-    def loss(self, batch, run):
+    def loss(self, batch: "Batch", run: "Training") -> Loss:
         x, u = to_float(batch.x), to_float(batch.u[0])
         with batch_statistics(run.model):
             changed = u + worst_change(run.forward, u, self.epsilon, run.generator)

@@ -3,11 +3,19 @@
 Source: Berthelot et al. 2020 (ReMixMatch), section 3.1. Taught in: chapter 12.
 """
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from .. import distributed
+from ..policies import PseudoLabels
+
+if TYPE_CHECKING:
+    from ..data import SemiSupervisedData
+    from ..recipes import Recipe
 
 TINY = 1e-6  # of the released code, in numerator and denominator
 
@@ -26,7 +34,7 @@ class DistributionAlignment(nn.Module):
     Source: Berthelot et al. 2020, section 3.1. Taught in: chapter 12.
     """
 
-    def __init__(self, num_classes, batches=128, decay=0.999):
+    def __init__(self, num_classes: int, batches: int = 128, decay: float = 0.999) -> None:
         super().__init__()
         self.decay = decay
         self.register_buffer("p_model", torch.full((batches, num_classes), 1 / num_classes))
@@ -34,7 +42,7 @@ class DistributionAlignment(nn.Module):
         self.register_buffer("position", torch.zeros(1, dtype=torch.int64))
 
     @torch.no_grad()
-    def forward(self, logits_u_weak, y):
+    def forward(self, logits_u_weak: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Logits ``(n, classes)`` and the labeled batch's classes ``(B,)`` to log q~, float32 ``(n, classes)``."""
         log_q = F.log_softmax(logits_u_weak.float(), dim=-1)
         aligned = F.log_softmax(log_q + torch.log((TINY + self.p_data) / (TINY + self.p_model.mean(0))), dim=-1)
@@ -52,14 +60,15 @@ class Aligned(nn.Module):
     Source: Sohn et al. 2020, section 4 (FixMatch with alignment on CIFAR-100). Taught in: chapter 12.
     """
 
-    def __init__(self, policy, num_classes):
+    def __init__(self, policy: Callable[..., PseudoLabels], num_classes: int) -> None:
         super().__init__()
         self.policy, self.align = policy, DistributionAlignment(num_classes)
 
-    def forward(self, logits_u_weak, *, ids=None, q_labeled=None, y=None):
+    def forward(self, logits_u_weak: torch.Tensor, *, ids: torch.Tensor | None = None, q_labeled: torch.Tensor | None = None,
+                y: torch.Tensor | None = None) -> PseudoLabels:
         return self.policy(self.align(logits_u_weak, y), ids=ids, q_labeled=q_labeled, y=y)
 
 
-def aligned(policy, recipe, data):
+def aligned(policy: Callable[..., PseudoLabels], recipe: "Recipe", data: "SemiSupervisedData") -> Callable[..., PseudoLabels]:
     """``policy``, inside `Aligned` where the recipe asks for it."""
     return Aligned(policy, data.num_classes) if recipe.alignment else policy

@@ -3,11 +3,17 @@
 Source: Cubuk et al. 2019; the table and its magnitudes are read from torchvision. Taught in: chapter 7.
 """
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import torch
 
 from ..augment import apply_each
 from ..operations import MORE, OPERATIONS
 from ..vision import torchvision
+
+if TYPE_CHECKING:
+    from ..recipes import Recipe
 
 
 class AutoAugment:
@@ -27,11 +33,11 @@ class AutoAugment:
     names = OPERATIONS + MORE
     _FACTORS = ("Brightness", "Color", "Contrast", "Sharpness")
 
-    def __init__(self, recipe=None):
+    def __init__(self, recipe: "Recipe | None" = None) -> None:
         self.fill = 127 if recipe is None or recipe.fill is None else recipe.fill
         self._made = {}  # tables, by size and device; kept, since a recorded CUDA graph reads them where they are
 
-    def table(self, size, device):
+    def table(self, size: Sequence[int], device: torch.device) -> torch.Tensor:
         """For both operations of each pair, for images of ``size`` (height, width): number in `names`, probability,
         magnitude at plus and at minus; float32 ``(2, 25, 4)``."""
         if (size, device) not in self._made:
@@ -58,7 +64,7 @@ class AutoAugment:
             plus, minus = -int(plus), -int(minus)  # ours says where a pixel comes from, theirs where it goes
         return self.names.index(name), probability, plus, minus
 
-    def __call__(self, images, *, generator=None):
+    def __call__(self, images: torch.Tensor, *, generator: torch.Generator | None = None) -> torch.Tensor:
         n, device = len(images), images.device
         where = generator.device if generator is not None else "cpu"
         numbers = torch.rand(5, n, generator=generator, device=where).to(device, non_blocking=True)

@@ -7,6 +7,8 @@ comes from their losses. Every image counts (weight 1) where there is no thresho
 Taught in: chapter 8.
 """
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -14,13 +16,20 @@ from torch import nn
 from ..losses import Loss, semi_supervised_loss
 from ..policies import FixMatch
 
+if TYPE_CHECKING:
+    from ..batches import Batch
+    from ..data import SemiSupervisedData
+    from ..recipes import Recipe
+    from ..training import Training
 
-def ramp(progress, length):
+
+def ramp(progress: float, length: float) -> float:
     """Rises linearly from 0 to 1 over the share ``length`` of the steps, then stays; 1 throughout for 0."""
     return min(1.0, progress / length) if length > 0 else 1.0
 
 
-def agreement_loss(logits_x, y, logits_teacher, logits_student, lambda_u):
+def agreement_loss(logits_x: torch.Tensor, y: torch.Tensor, logits_teacher: torch.Tensor, logits_student: torch.Tensor,
+                   lambda_u: float) -> Loss:
     """Cross-entropy of the labels, plus lambda_u * mean over images and classes of (p_student - p_teacher)^2, where the
     teacher is a constant."""
     supervised = F.cross_entropy(logits_x, y)
@@ -47,11 +56,11 @@ class PiModel(nn.Module):
     views = ("weak", "weak")
     forwards = ("joint", "separate")
 
-    def __init__(self, recipe, data, *, ramp=0.4):
+    def __init__(self, recipe: "Recipe", data: "SemiSupervisedData", *, ramp: float = 0.4) -> None:
         super().__init__()
         self.lambda_u, self.way, self.ramp = recipe.lambda_u, recipe.forward, ramp
 
-    def loss(self, batch, run):
+    def loss(self, batch: "Batch", run: "Training") -> Loss:
         first, second = batch.u
         if self.way == "joint":
             parts = [len(batch.x), len(first), len(second)]
@@ -78,11 +87,11 @@ class MeanTeacher(nn.Module):
     views = ("weak", "weak")
     forwards = ("joint",)
 
-    def __init__(self, recipe, data, *, ramp=0.4):
+    def __init__(self, recipe: "Recipe", data: "SemiSupervisedData", *, ramp: float = 0.4) -> None:
         super().__init__()
         self.lambda_u, self.ramp = recipe.lambda_u, ramp
 
-    def loss(self, batch, run):
+    def loss(self, batch: "Batch", run: "Training") -> Loss:
         first, second = batch.u
         teacher = run.teacher(first, train=True)
         logits_x, student = run.forward(torch.cat([batch.x, second])).tensor_split([len(batch.x)])
@@ -105,11 +114,11 @@ class PseudoLabel(nn.Module):
     views = ("weak",)
     forwards = ("joint",)
 
-    def __init__(self, recipe, data, *, ramp=0.4):
+    def __init__(self, recipe: "Recipe", data: "SemiSupervisedData", *, ramp: float = 0.4) -> None:
         super().__init__()
         self.policy, self.lambda_u, self.ramp = FixMatch(recipe.tau), recipe.lambda_u, ramp
 
-    def loss(self, batch, run):
+    def loss(self, batch: "Batch", run: "Training") -> Loss:
         logits_x, logits_u = run.forward(torch.cat([batch.x, *batch.u])).tensor_split([len(batch.x)])
         lambda_u = self.lambda_u * ramp(run.progress, self.ramp)
         return semi_supervised_loss(logits_x, batch.y, logits_u, self.policy(logits_u), lambda_u)

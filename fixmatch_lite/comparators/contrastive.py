@@ -1,6 +1,8 @@
 """SimCLR: a net that learns to find a picture's other view among all others, and needs no label for it. Taught in:
 chapter 18."""
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -10,10 +12,18 @@ from ..augment import to_float
 from ..losses import Loss
 from ..models import draw_head, features_of
 
+if TYPE_CHECKING:
+    import numpy
+
+    from ..batches import Batch
+    from ..data import SemiSupervisedData
+    from ..recipes import Recipe
+    from ..training import Training
+
 EMBEDDING = 128  # numbers that two views are compared by, as in the paper
 
 
-def nt_xent(first, second, temperature=0.5):
+def nt_xent(first: torch.Tensor, second: torch.Tensor, temperature: float = 0.5) -> torch.Tensor:
     """The mean cross-entropy of finding each view's partner among all other views, by the cosine.
 
     Args:
@@ -34,7 +44,7 @@ def nt_xent(first, second, temperature=0.5):
 
 
 @torch.no_grad()
-def standardized(net, u, *others):
+def standardized(net: nn.Module, u: torch.Tensor, *others: torch.Tensor) -> "list[numpy.ndarray]":
     """The features that a net gives for some images, on one scale, for a classifier that reads them.
 
     Args:
@@ -71,14 +81,14 @@ class SimCLR(nn.Module):
     asks_features = True
     steady = True
 
-    def __init__(self, recipe, data, *, temperature=0.5):
+    def __init__(self, recipe: "Recipe", data: "SemiSupervisedData", *, temperature: float = 0.5) -> None:
         super().__init__()
         self.temperature, self.lambda_u = temperature, recipe.lambda_u
         wide = features_of(recipe)
         self.head = nn.Sequential(nn.Linear(wide, wide), nn.ReLU(), nn.Linear(wide, EMBEDDING))
         draw_head(self.head, recipe.seed)
 
-    def loss(self, batch, run):
+    def loss(self, batch: "Batch", run: "Training") -> Loss:
         labeled, images = len(batch.x), len(batch.u[0])
         _, features = run.forward(torch.cat([batch.x, *batch.u]), with_features=True)
         supervised = F.cross_entropy(run.model.classifier(features[:labeled].detach()), batch.y)

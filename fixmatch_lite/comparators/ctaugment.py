@@ -3,6 +3,8 @@
 Source: Berthelot et al. 2020 (ReMixMatch), section 3.2; the code released with FixMatch. Taught in: chapter 7.
 """
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import nn
 
@@ -10,6 +12,11 @@ from .. import distributed
 from ..augment import apply_each
 from ..pixels import GRAY, cover
 from .resampling import FILTERS, rescale
+
+if TYPE_CHECKING:
+    from ..batches import Batch
+    from ..recipes import Recipe
+    from ..training import Training
 
 # The operation that does it (None: done here), the bins of its level, and the magnitude at levels (n,) in [0, 1) for
 # images of a side.
@@ -66,7 +73,7 @@ class CTAugment(nn.Module):
     Source: Berthelot et al. 2020, section 3.2; FixMatch's released code, libml/ctaugment.py. Taught in: chapter 7.
     """
 
-    def __init__(self, recipe=None, *, depth=2, decay=0.99, threshold=0.8):
+    def __init__(self, recipe: "Recipe | None" = None, *, depth: int = 2, decay: float = 0.99, threshold: float = 0.8) -> None:
         super().__init__()
         self.depth, self.decay, self.threshold = depth, decay, threshold
         fill = None if recipe is None else recipe.fill
@@ -76,7 +83,7 @@ class CTAugment(nn.Module):
         self.register_buffer("bins", bins, persistent=False)
         self.register_buffer("rates", (torch.arange(BINS) < bins[..., None]).float())
 
-    def forward(self, images, *, generator=None):
+    def forward(self, images: torch.Tensor, *, generator: torch.Generator | None = None) -> torch.Tensor:
         shares = self.shares()
         for _ in range(self.depth):
             chosen, where, within, place = self._draw(len(images), generator)
@@ -85,14 +92,15 @@ class CTAugment(nn.Module):
             images = self._operate(images, chosen, (bin + within) / self.bins[chosen], place)
         return images
 
-    def shares(self):
+    def shares(self) -> torch.Tensor:
         """Relative probabilities of the bins, float32 (19, 2, 17)."""
         exists = self.rates.new_ones(BINS).cumsum(0) <= self.bins[..., None]
         p = (self.rates + 1 - self.decay) * exists
         p = p / p.amax(-1, keepdim=True)
         return p * (p >= self.threshold)
 
-    def probe(self, images, *, generator=None):
+    def probe(self, images: torch.Tensor, *,
+              generator: torch.Generator | None = None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Change images whatever the rates say.
 
         Returns:
@@ -107,14 +115,14 @@ class CTAugment(nn.Module):
         return images, torch.stack(operations), torch.stack(levels)
 
     @torch.no_grad()
-    def learn(self, run, batch):
+    def learn(self, run: "Training", batch: "Batch") -> None:
         """Probe a step's labeled images and update the rates."""
         images, operations, levels = self.probe(batch.x, generator=run.generator)
         q = run.teacher(images).softmax(-1)
         used = (distributed.gathered(part.transpose(0, 1)).transpose(0, 1) for part in (operations, levels))
         self.update(*used, distributed.gathered(q.gather(1, batch.y[:, None])[:, 0]))
 
-    def update(self, operations, levels, proximity):
+    def update(self, operations: torch.Tensor, levels: torch.Tensor, proximity: torch.Tensor) -> None:
         """Bring ``rates`` nearer to ``proximity``, float32 ``(n,)``, in the bins that `probe` used for each image."""
         bins = self.bins[operations]                                           # (depth, n, 2)
         used = (levels * bins * 0.999).long()

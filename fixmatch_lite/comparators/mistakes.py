@@ -5,7 +5,8 @@ has the recipes of all eleven. Taught in: chapter 11.
 """
 
 import statistics
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,13 @@ from ..losses import Loss
 from ..methods import Consistency
 from ..policies import FixMatch
 from ..run_files import ends, list_runs
+
+if TYPE_CHECKING:
+    from ..batches import Batch
+    from ..data import SemiSupervisedData
+    from ..metrics import Metrics
+    from ..recipes import Recipe
+    from ..training import Training
 
 RIGHT = ("digits-grid-tau0.95-mu7-", "digits-crossed-40-fixmatch-")
 # Each by the name of its recorded runs, ``digits-mistake-<name>-seed0`` and so on.
@@ -41,12 +49,12 @@ class End(NamedTuple):
     net: float      #: the net's own.
 
 
-def end_of(metrics):
+def end_of(metrics: Sequence["Metrics"]) -> End:
     """The `End` of a whole run's `Metrics`."""
     return End(*(statistics.median(getattr(m, tested) for m in metrics[-20:]) for tested in ("test_accuracy", "test_accuracy_raw")))
 
 
-def ended(mistake=None):
+def ended(mistake: str | None = None) -> dict[tuple[int, int], End]:
     """Where the runs with a mistake ended: the recorded runs, and further ones of which only the end was kept
     (benchmarks/mistakes.py). Runs that broke off are left out.
 
@@ -84,11 +92,11 @@ class Mistaken(Consistency):
 
     forwards = ("joint",)
 
-    def __init__(self, recipe, data, *, mistake="leak"):
+    def __init__(self, recipe: "Recipe", data: "SemiSupervisedData", *, mistake: str = "leak") -> None:
         super().__init__(FixMatch(recipe.tau), recipe.lambda_u)
         self.mistake, self.steady = mistake, mistake != "frozen"
 
-    def loss(self, batch, run):
+    def loss(self, batch: "Batch", run: "Training") -> Loss:
         if self.mistake == "frozen" and run.step >= run.recipe.eval_every:
             run.model.eval()
         parts = [batch.x, *batch.u]
@@ -111,10 +119,10 @@ class OneDraw(RandAugment):
     chapter 11.
     """
 
-    def __init__(self, recipe):
+    def __init__(self, recipe: "Recipe") -> None:
         super().__init__(probability=recipe.probability, fill=recipe.fill, operations=recipe.operations)
 
-    def __call__(self, images, *, generator=None):
+    def __call__(self, images: torch.Tensor, *, generator: torch.Generator | None = None) -> torch.Tensor:
         for _ in range(self.num_ops):
             chosen, magnitude = self.draw(1, images.shape[-2:], generator=generator, device=images.device)
             images = apply_each(images, self.operations, chosen.expand(len(images)), magnitude.expand(len(images)),

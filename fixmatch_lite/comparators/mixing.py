@@ -6,6 +6,8 @@ the passes in which labels are guessed leave no trace in the running statistics,
 Taught in: chapter 8.
 """
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -16,17 +18,23 @@ from ..models import batch_statistics, draw_head, features_of
 from .alignment import DistributionAlignment
 from .consistency import ramp
 
+if TYPE_CHECKING:
+    from ..batches import Batch
+    from ..data import SemiSupervisedData
+    from ..recipes import Recipe
+    from ..training import Training
+
 RAMP_STEPS = 2**14  # the released code's 1,024 times 1,024 images in batches of 64
 
 
-def ramp_share(recipe, wanted=None):
+def ramp_share(recipe: "Recipe", wanted: float | None = None) -> float:
     """The share of the steps over which the weight rises: ``wanted``, else the paper's 16,384 steps (1/64 of its 2^20),
     but at most 40 % of a short run, as in FixMatch's other ancestors. A sixty-fourth of a thousand steps would trust
     guesses before the labels have taught anything."""
     return min(0.4, RAMP_STEPS / recipe.steps) if wanted is None else wanted
 
 
-def sharpen(q, temperature):
+def sharpen(q: torch.Tensor, temperature: float) -> torch.Tensor:
     """q^(1 / temperature), normalized; below 1 the likely classes become likelier."""
     if temperature < 0.25:  # or all powers could be rounded to 0
         q = q / q.amax(-1, keepdim=True)
@@ -34,7 +42,8 @@ def sharpen(q, temperature):
     return powered / powered.sum(-1, keepdim=True)
 
 
-def mixup(images, targets, alpha, generator):
+def mixup(images: torch.Tensor, targets: torch.Tensor, alpha: float,
+          generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     """Blend every image, and its target, with another one of the batch.
 
     x' = s x + (1 - s) x[other], likewise the targets, with s = max(b, 1 - b) and b ~ Beta(alpha, alpha) drawn for each
@@ -90,13 +99,14 @@ class MixMatch(nn.Module):
 
     forwards = ("joint",)
 
-    def __init__(self, recipe, data, *, temperature=0.5, alpha=0.75, views=2, ramp=None):
+    def __init__(self, recipe: "Recipe", data: "SemiSupervisedData", *, temperature: float = 0.5, alpha: float = 0.75,
+                 views: int = 2, ramp: float | None = None) -> None:
         super().__init__()
         self.views = ("weak",) * views
         self.temperature, self.alpha, self.lambda_u = temperature, alpha, recipe.lambda_u
         self.ramp = ramp_share(recipe, ramp)
 
-    def loss(self, batch, run):
+    def loss(self, batch: "Batch", run: "Training") -> Loss:
         target = self.guess(batch, run)
         logits, targets, labeled = _mixed(batch.x, batch, target, self.alpha, run)
         supervised = F.cross_entropy(logits[:labeled], targets[:labeled])
@@ -106,7 +116,7 @@ class MixMatch(nn.Module):
                     torch.ones_like(confidence), target, confidence)
 
     @torch.no_grad()
-    def guess(self, batch, run):
+    def guess(self, batch: "Batch", run: "Training") -> torch.Tensor:
         """The targets of the unlabeled images, float32 ``(mu * B, classes)``."""
         q = _unremembered(run, torch.cat(batch.u)).softmax(-1).chunk(len(batch.u))
         return sharpen(torch.stack(q).mean(0), self.temperature)
@@ -134,7 +144,8 @@ class ReMixMatch(nn.Module):
     alignable = True
     asks_features = True
 
-    def __init__(self, recipe, data, *, temperature=0.5, alpha=0.75, views=2, ramp=None, lambda_1=0.5, lambda_r=0.5):
+    def __init__(self, recipe: "Recipe", data: "SemiSupervisedData", *, temperature: float = 0.5, alpha: float = 0.75,
+                 views: int = 2, ramp: float | None = None, lambda_1: float = 0.5, lambda_r: float = 0.5) -> None:
         super().__init__()
         self.views = ("weak",) + ("strong",) * views
         self.temperature, self.alpha, self.lambda_u = temperature, alpha, recipe.lambda_u
@@ -146,7 +157,7 @@ class ReMixMatch(nn.Module):
         self.head = nn.Linear(features_of(recipe), len(self.turns))
         draw_head(self.head, recipe.seed)
 
-    def loss(self, batch, run):
+    def loss(self, batch: "Batch", run: "Training") -> Loss:
         target, strong = self.guess(batch, run), batch.u[1]
         logits, targets, labeled = _mixed(run.strong(batch.x), batch, target, self.alpha, run)
         supervised = F.cross_entropy(logits[:labeled], targets[:labeled])
@@ -159,13 +170,13 @@ class ReMixMatch(nn.Module):
         return Loss(total, supervised, unsupervised, torch.ones_like(confidence), target, confidence)
 
     @torch.no_grad()
-    def guess(self, batch, run):
+    def guess(self, batch: "Batch", run: "Training") -> torch.Tensor:
         """The targets of the unlabeled images, float32 ``(mu * B, classes)``."""
         logits = _unremembered(run, batch.u[0])
         q = logits.softmax(-1) if self.align is None else self.align(logits, batch.y).exp()
         return sharpen(q, self.temperature)
 
-    def turn(self, images, generator):
+    def turn(self, images: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Each image turned by an angle of its own, and the angles as positions in ``turns``, int64 ``(n,)``."""
         n, place = len(images), generator.device
         turn = torch.randint(len(self.turns), (n,), generator=generator, device=place).to(images.device)

@@ -64,7 +64,7 @@ def _table(side, device):
     return torch.stack(matrices).to(device, real), crops
 
 
-def rescale(images, level, chosen):
+def rescale(images: torch.Tensor, level: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
     """Crop ``level[:, 0]`` / 4 of the side from each end and enlarge the rest by the filter that ``level[:, 1]`` names.
 
     Args:

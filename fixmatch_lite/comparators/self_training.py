@@ -3,13 +3,21 @@
 Taught in: chapters 4 and 5.
 """
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import nn
 
 from ..errors import FixMatchError
-from ..losses import semi_supervised_loss
+from ..losses import Loss, semi_supervised_loss
 from ..metrics import at_once
 from ..policies import PseudoLabels
+
+if TYPE_CHECKING:
+    from ..batches import Batch
+    from ..data import SemiSupervisedData
+    from ..recipes import Recipe
+    from ..training import Training
 
 
 class SelfTraining(nn.Module):
@@ -31,7 +39,7 @@ class SelfTraining(nn.Module):
     views = ("weak",)
     forwards = ("joint",)
 
-    def __init__(self, recipe, data, *, rounds=5):
+    def __init__(self, recipe: "Recipe", data: "SemiSupervisedData", *, rounds: int = 5) -> None:
         super().__init__()
         if not isinstance(data.u, torch.Tensor):
             raise FixMatchError("self_training labels all unlabeled images at once, but these stay on the disk; use "
@@ -40,7 +48,7 @@ class SelfTraining(nn.Module):
         for name, like in (("weight", 0.0), ("target", 0), ("confidence", 0.0)):
             self.register_buffer(name, torch.full((len(data.u),), like))
 
-    def loss(self, batch, run):
+    def loss(self, batch: "Batch", run: "Training") -> Loss:
         now, before = (step * self.rounds // run.recipe.steps for step in (run.step, run.step - 1))
         if now > max(before, 0):
             self._label_all(run)

@@ -6,16 +6,24 @@ run over the shares of all processes.
 Taught in: chapter 14.
 """
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from .. import distributed
 from ..checks import check_tau
-from ..losses import semi_supervised_loss
+from ..losses import Loss, semi_supervised_loss
 from ..methods import Consistency
 from ..policies import PseudoLabels
 from .alignment import TINY
+
+if TYPE_CHECKING:
+    from ..batches import Batch
+    from ..data import SemiSupervisedData
+    from ..recipes import Recipe
+    from ..training import Training
 
 
 class CurriculumThresholds(nn.Module):
@@ -35,7 +43,7 @@ class CurriculumThresholds(nn.Module):
     the whole set on the host every step. Taught in: chapter 14.
     """
 
-    def __init__(self, tau, num_classes, size, warm_up=True):
+    def __init__(self, tau: float, num_classes: int, size: int, warm_up: bool = True) -> None:
         super().__init__()
         check_tau(tau)
         self.tau, self.warm_up = tau, warm_up
@@ -44,13 +52,14 @@ class CurriculumThresholds(nn.Module):
         counts[0] = size
         self.register_buffer("counts", counts)  # of guessed: first the images without, then sigma
 
-    def thresholds(self):
+    def thresholds(self) -> torch.Tensor:
         """The present threshold of each class, float32 ``(classes,)``."""
         sigma = self.counts[1:]
         beta = sigma / (self.counts.max() if self.warm_up else sigma.max().clamp(min=1))
         return self.tau * beta / (2 - beta)
 
-    def forward(self, logits_u_weak, *, ids=None, q_labeled=None, y=None):
+    def forward(self, logits_u_weak: torch.Tensor, *, ids: torch.Tensor | None = None, q_labeled: torch.Tensor | None = None,
+                y: torch.Tensor | None = None) -> PseudoLabels:
         confidence, pseudo_label = logits_u_weak.detach().float().softmax(-1).max(-1)
         weight = (confidence >= self.thresholds()[pseudo_label]).float()
         self._remember(*map(distributed.gathered, (ids, pseudo_label, (confidence >= self.tau).long())))
@@ -73,7 +82,7 @@ class FlexMatch(Consistency):
     Source: Zhang et al. 2021. Taught in: chapter 14.
     """
 
-    def __init__(self, recipe, data, *, warm_up=True):
+    def __init__(self, recipe: "Recipe", data: "SemiSupervisedData", *, warm_up: bool = True) -> None:
         policy = CurriculumThresholds(recipe.tau, data.num_classes, len(data.u), warm_up)
         super().__init__(policy, recipe.lambda_u, recipe.forward)
 
@@ -92,14 +101,15 @@ class SelfAdaptiveThresholds(nn.Module):
     Source: Wang et al. 2023, section 4.1. Taught in: chapter 14.
     """
 
-    def __init__(self, num_classes, decay=0.999, clip=None):
+    def __init__(self, num_classes: int, decay: float = 0.999, clip: float | None = None) -> None:
         super().__init__()
         self.decay, self.clip = decay, clip
         self.register_buffer("tau", torch.tensor(1 / num_classes))
         self.register_buffer("p", torch.full((num_classes,), 1 / num_classes))
         self.register_buffer("h", torch.full((num_classes,), 1 / num_classes))
 
-    def forward(self, logits_u_weak, *, ids=None, q_labeled=None, y=None):
+    def forward(self, logits_u_weak: torch.Tensor, *, ids: torch.Tensor | None = None, q_labeled: torch.Tensor | None = None,
+                y: torch.Tensor | None = None) -> PseudoLabels:
         q = logits_u_weak.detach().float().softmax(-1)
         confidence, pseudo_label = q.max(-1)
         predicted = F.one_hot(pseudo_label, len(self.h)).float()
@@ -111,7 +121,7 @@ class SelfAdaptiveThresholds(nn.Module):
         return PseudoLabels((confidence >= threshold[pseudo_label]).float(), pseudo_label, confidence)
 
 
-def fairness(logits_u_strong, weight, p, h):
+def fairness(logits_u_strong: torch.Tensor, weight: torch.Tensor, p: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
     """sum over classes of a log b, with a = normalize(p / h) and b the same for those of this batch's strong views that count:
     their mean prediction divided by the shares of their argmax.
 
@@ -143,12 +153,13 @@ class FreeMatch(Consistency):
     Source: Wang et al. 2023. Taught in: chapter 14.
     """
 
-    def __init__(self, recipe, data, *, lambda_f=0.001, decay=None, clip=None):
+    def __init__(self, recipe: "Recipe", data: "SemiSupervisedData", *, lambda_f: float = 0.001, decay: float | None = None,
+                 clip: float | None = None) -> None:
         decay = recipe.ema_decay if decay is None else decay
         super().__init__(SelfAdaptiveThresholds(data.num_classes, decay, clip), recipe.lambda_u, recipe.forward)
         self.lambda_f = lambda_f
 
-    def loss(self, batch, run):
+    def loss(self, batch: "Batch", run: "Training") -> Loss:
         logits_x, logits_u_strong, pseudo, kept = self.predict(batch, run)
         loss = semi_supervised_loss(logits_x, batch.y, logits_u_strong, pseudo, self.lambda_u, kept)
         weight = pseudo.weight if kept is None else pseudo.weight[kept]
@@ -172,7 +183,7 @@ class TruncatedGaussian(nn.Module):
     Source: Chen et al. 2023, section 3; the 4 (two standard deviations) is the authors' code's. Taught in: chapter 14.
     """
 
-    def __init__(self, num_classes, decay=0.999, align=True):
+    def __init__(self, num_classes: int, decay: float = 0.999, align: bool = True) -> None:
         super().__init__()
         self.decay, self.align = decay, align
         self.register_buffer("mean", torch.tensor(1 / num_classes))
@@ -180,7 +191,8 @@ class TruncatedGaussian(nn.Module):
         if align:
             self.register_buffer("p_model", torch.zeros(num_classes))  # zeros: no batch yet
 
-    def forward(self, logits_u_weak, *, ids=None, q_labeled=None, y=None):
+    def forward(self, logits_u_weak: torch.Tensor, *, ids: torch.Tensor | None = None, q_labeled: torch.Tensor | None = None,
+                y: torch.Tensor | None = None) -> PseudoLabels:
         q = logits_u_weak.detach().float().softmax(-1)
         confidence, pseudo_label = q.max(-1)
         c = self._aligned(q).max(-1).values if self.align else confidence
@@ -212,7 +224,7 @@ class SoftMatch(Consistency):
 
     alignable = True
 
-    def __init__(self, recipe, data, *, decay=None):
+    def __init__(self, recipe: "Recipe", data: "SemiSupervisedData", *, decay: float | None = None) -> None:
         decay = recipe.ema_decay if decay is None else decay
         policy = TruncatedGaussian(data.num_classes, decay, align=recipe.alignment is not False)
         super().__init__(policy, recipe.lambda_u, recipe.forward)

@@ -4,6 +4,7 @@ Taught in: chapter 8.
 """
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -11,10 +12,16 @@ from torch import nn
 
 from .. import distributed
 from ..checks import check_tau
-from ..losses import semi_supervised_loss
+from ..losses import Loss, semi_supervised_loss
 from ..methods import Consistency
 from ..policies import PseudoLabels
 from .alignment import aligned
+
+if TYPE_CHECKING:
+    from ..batches import Batch
+    from ..data import SemiSupervisedData
+    from ..recipes import Recipe
+    from ..training import Training
 
 SIGNALS = {  # share of the way from 1 / classes to 1 at a share of the steps
     "none": lambda progress: 1.0,
@@ -32,12 +39,13 @@ class Sharpened(nn.Module):
     in: chapter 8.
     """
 
-    def __init__(self, tau, temperature):
+    def __init__(self, tau: float, temperature: float) -> None:
         super().__init__()
         check_tau(tau)
         self.tau, self.temperature = tau, temperature
 
-    def forward(self, logits_u_weak, *, ids=None, q_labeled=None, y=None):
+    def forward(self, logits_u_weak: torch.Tensor, *, ids: torch.Tensor | None = None, q_labeled: torch.Tensor | None = None,
+                y: torch.Tensor | None = None) -> PseudoLabels:
         logits = logits_u_weak.detach().float()
         confidence = logits.softmax(-1).max(-1).values
         return PseudoLabels((confidence > self.tau).float(), (logits / self.temperature).softmax(-1), confidence)
@@ -60,13 +68,13 @@ class UDA(Consistency):
 
     alignable = True
 
-    def __init__(self, recipe, data, *, temperature=0.4, tsa="none"):
+    def __init__(self, recipe: "Recipe", data: "SemiSupervisedData", *, temperature: float = 0.4, tsa: str = "none") -> None:
         policy = aligned(Sharpened(recipe.tau, temperature), recipe, data)
         super().__init__(policy, recipe.lambda_u, recipe.forward)
         self.tsa, self.num_classes = tsa, data.num_classes
         self.steady = self.steady and tsa == "none"
 
-    def loss(self, batch, run):
+    def loss(self, batch: "Batch", run: "Training") -> Loss:
         logits_x, logits_u_strong, pseudo, kept = self.predict(batch, run)
         loss = semi_supervised_loss(logits_x, batch.y, logits_u_strong, pseudo, self.lambda_u, kept)
         entropy = torch.special.entr(pseudo.target).sum(-1)  # what makes of a cross-entropy a divergence: a constant
@@ -75,7 +83,7 @@ class UDA(Consistency):
         return loss._replace(total=supervised + self.lambda_u * unsupervised, supervised=supervised,
                              unsupervised=unsupervised)
 
-    def threshold(self, progress):
+    def threshold(self, progress: float) -> float:
         """eta: the probability of the true class above which a labeled image is left out."""
         return SIGNALS[self.tsa](progress) * (1 - 1 / self.num_classes) + 1 / self.num_classes
 

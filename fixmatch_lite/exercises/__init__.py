@@ -11,7 +11,7 @@ import traceback
 from ..errors import FixMatchError
 
 
-def check(name: str, answer=..., *, hint: bool = False) -> None:
+def check(name: str, answer: object = ..., *, hint: bool = False) -> None:
     """Check an answer and print the verdict, and with it a right number or word, rounded.
 
     Args:

@@ -3,8 +3,10 @@
 import base64
 import html
 import io
+from collections.abc import Callable, Sequence
 
 import torch
+from numpy.typing import ArrayLike
 from PIL import Image
 
 from ..augment import PRESETS, Cutout, to_float
@@ -44,7 +46,9 @@ class AugmentationBench(Widget):
 
     module = "augmentation_bench"
 
-    def __init__(self, images, y, models, class_names=None, preset="fixmatch", fill=None, operation="Rotate", level=5):
+    def __init__(self, images: torch.Tensor, y: ArrayLike, models: dict[str, Callable[[torch.Tensor], torch.Tensor]],
+                 class_names: Sequence[str] | None = None, preset: str = "fixmatch", fill: int | None = None,
+                 operation: str = "Rotate", level: int = 5) -> None:
         if not models or len(images) != len(y):
             raise FixMatchError("Give at least one model, and one class for each image.")
         rules = PRESETS[preset]

@@ -1,6 +1,7 @@
 """A moving average at work."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..errors import FixMatchError
 from .base import Widget, svg
@@ -22,7 +23,7 @@ class AverageTracker(Widget):
 
     module = "average_tracker"
 
-    def __init__(self, values, name="a weight", decay=0.9):
+    def __init__(self, values: ArrayLike, name: str = "a weight", decay: float = 0.9) -> None:
         values = np.asarray(values, dtype=float)
         if values.ndim != 1 or len(values) < 2 or not np.isfinite(values).all():
             raise FixMatchError("Give at least two numbers, one for each step, all finite.")

@@ -12,6 +12,7 @@ import math
 import re
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from ..errors import FixMatchError
 from .style import CSS
@@ -108,7 +109,7 @@ class Widget:
     module = ""     # the front end's file, without .mjs
     summary = ""    # text/plain
 
-    def __init__(self, state, summary=""):
+    def __init__(self, state: dict[str, Any], summary: str = "") -> None:
         self.state = quantize(state, digits=5)
         self.summary = f"{type(self).__name__}({summary})"
         size = len(script_json(self.state))

@@ -1,10 +1,17 @@
 """What something costs: a step in parts that get faster, a ratio mu in images through the net."""
 
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..errors import FixMatchError
 from .base import Widget, svg
 from .stills import Still, floor_under, share_marks, step_marks, table
+
+if TYPE_CHECKING:
+    from ..run_files import Run
 
 FACTORS = [1, 1.5, 2, 3, 5, 10, 20, 50, 100, 1000]
 
@@ -24,7 +31,7 @@ class StepBudget(Widget):
 
     module = "step_budget"
 
-    def __init__(self, names, ms, part=None, factor=2):
+    def __init__(self, names: Iterable[str], ms: ArrayLike, part: str | None = None, factor: float = 2) -> None:
         names, ms = list(names), np.asarray(ms, dtype=float)
         part = names[0] if part is None and names else part
         if not (len(set(names)) == len(names) == len(ms) >= 2 and np.isfinite(ms).all() and (ms > 0).all()):
@@ -65,7 +72,7 @@ class Ratio(Widget):
 
     module = "ratio"
 
-    def __init__(self, runs, mu=None, budget=None):
+    def __init__(self, runs: "dict[int, Sequence[Run]]", mu: int | None = None, budget: float | None = None) -> None:
         curves = {}
         for ratio, some in sorted(runs.items()):
             steps = {tuple(m.step for m in run.metrics) for run in some}

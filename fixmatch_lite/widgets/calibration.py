@@ -1,6 +1,7 @@
 """What a stated confidence is worth."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..calibration import calibration_error
 from ..checks import check_number
@@ -28,7 +29,8 @@ class Reliability(Widget):
 
     module = "reliability"
 
-    def __init__(self, logits, y, temperature=1.0, tau=0.95, bins=10):
+    def __init__(self, logits: ArrayLike | dict[str, ArrayLike], y: ArrayLike, temperature: float = 1.0, tau: float = 0.95,
+                 bins: int = 10) -> None:
         logits = logits if isinstance(logits, dict) else {"the model": logits}
         check_number("tau", tau, 0, 1)
         y = finite("y", y)

@@ -3,11 +3,18 @@
 import json
 import math
 import statistics
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import ArrayLike
 
 from ..checks import check_number
 from ..errors import FixMatchError
 from .base import DATA_LIMIT, Widget, escape, finite, quantize, svg
 from .stills import Still, floor_under, share_marks, step_marks, table
+
+if TYPE_CHECKING:
+    from ..run_files import Run
 
 
 CURVES = ("test_accuracy", "mask_rate", "pseudo_label_accuracy")
@@ -29,7 +36,8 @@ class Threshold(Widget):
 
     module = "threshold"
 
-    def __init__(self, confidence, correct=None, tau=0.95, noun="examples", bins=20):
+    def __init__(self, confidence: ArrayLike, correct: ArrayLike | None = None, tau: float = 0.95, noun: str = "examples",
+                 bins: int = 20) -> None:
         check_number("tau", tau, 0, 1)
         confidence = [_down(float(c)) for c in finite("confidence", confidence, digits=9)]
         if not confidence or min(confidence) < 0 or max(confidence) > 1:
@@ -77,7 +85,7 @@ class ConfidenceHistory(Widget):
 
     module = "confidence_history"
 
-    def __init__(self, runs, tau=0.95):
+    def __init__(self, runs: "Sequence[Run | str] | dict[str, Run | str]", tau: float = 0.95) -> None:
         from .. import runs as recorded
 
         check_number("tau", tau, 0, 1)
@@ -139,7 +147,8 @@ class TwoKnobs(Widget):
 
     module = "two_knobs"
 
-    def __init__(self, runs=None, baseline=None, tau=None, mu=None):
+    def __init__(self, runs: list[dict[str, Any]] | None = None, baseline: float | Sequence[float] | None = None,
+                 tau: float | None = None, mu: int | None = None) -> None:
         if runs is None:
             runs, baseline = recorded_grid()
         runs = [dict(run) for run in runs]

@@ -4,13 +4,18 @@ import html
 import json
 import re
 import statistics
+from collections.abc import Sequence
 from os.path import commonprefix
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ..errors import FixMatchError
 from ..names import data_title
 from .base import DATA_LIMIT, Widget, escape
 from .stills import Still, floor_under, share_marks, step_marks, table
+
+if TYPE_CHECKING:
+    from ..run_files import Run
 
 CURVES = {"test_accuracy": 10_000, "mask_rate": 1000, "pseudo_label_accuracy": 1000}  # and the levels that are told
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -76,7 +81,8 @@ class RunExplorer(Widget):
 
     module = "run_explorer"
 
-    def __init__(self, runs=None, data=None, labels=None, method=None, other=None):
+    def __init__(self, runs: "Sequence[Run] | None" = None, data: str | None = None, labels: int | None = None,
+                 method: str | None = None, other: str | None = None) -> None:
         from .. import runs as recorded
 
         if runs is None:

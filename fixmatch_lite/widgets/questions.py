@@ -1,7 +1,9 @@
 """Guess first, check afterward: questions whose answers stay in the reader's own browser. Used in every chapter."""
 
 import json
+from collections.abc import Iterable
 from importlib import resources
+from typing import Any
 
 from ..errors import FixMatchError
 from .base import Widget, escape
@@ -24,7 +26,8 @@ class Guess(Widget):
 
     module = "guess"
 
-    def __init__(self, question, choices=None, key="", *, low=None, high=None, step=None, unit="", note=""):
+    def __init__(self, question: str, choices: Iterable[object] | None = None, key: str = "", *, low: float | None = None,
+                 high: float | None = None, step: float | None = None, unit: str = "", note: str = "") -> None:
         if not key:
             raise FixMatchError("A guess needs a key, by which it is found again; give key='chapter-what'.")
         if choices is not None:
@@ -39,7 +42,7 @@ class Guess(Widget):
                           "unit": unit, "note": note, "guess": None, "answer": None}, repr(key))
 
     @classmethod
-    def reveal(cls, key, answer, why="", unit="", digits=None):
+    def reveal(cls, key: str, answer: Any, why: str = "", unit: str = "", digits: int | None = None) -> "Guess":
         """The guess kept under ``key`` beside what came out.
 
         Args:
@@ -83,7 +86,7 @@ class Quiz(Widget):
 
     module = "quiz"
 
-    def __init__(self, items):
+    def __init__(self, items: str | list[dict[str, Any]]) -> None:
         if isinstance(items, str):
             items = json.loads((resources.files("fixmatch_lite.exercises") / f"{items}.json").read_text("utf-8"))
         clean = []

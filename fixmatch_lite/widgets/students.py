@@ -1,6 +1,10 @@
 """Twenty-five students: a line through a few of them, and a classifier that teaches itself. Chapters 1 and 4."""
 
 import random
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from numpy.typing import ArrayLike
 
 from ..errors import FixMatchError
 from .base import Widget, escape, finite, quantize, svg
@@ -21,7 +25,8 @@ class LineFit(Widget):
 
     module = "line_fit"
 
-    def __init__(self, hours, scores, labeled=None, seed=0, x_label="hours studied", y_label="marks"):
+    def __init__(self, hours: ArrayLike, scores: ArrayLike, labeled: ArrayLike | None = None, seed: int = 0,
+                 x_label: str = "hours studied", y_label: str = "marks") -> None:
         x, y = finite("hours", hours), finite("scores", scores)
         x, y = [v[0] if isinstance(v, list) else v for v in x], [v[0] if isinstance(v, list) else v for v in y]
         if len(x) != len(y):
@@ -78,7 +83,7 @@ class SelfTrainingStepper(Widget):
 
     module = "stepper"
 
-    def __init__(self, history):
+    def __init__(self, history: dict[str, Any]) -> None:
         history = quantize(history)
         n = len(history["hours"])
         pairs = {(run["flip"], run["tau"]) for run in history["runs"]}
@@ -94,7 +99,9 @@ class SelfTrainingStepper(Widget):
                          f"students={n}, taus={len(history['taus'])}, flips={len(history['flips'])}")
 
     @classmethod
-    def record(cls, x, y, u, u_true, runs, class_names=("fail", "pass"), x_label="hours studied", flip_names=None):
+    def record(cls, x: ArrayLike, y: ArrayLike, u: ArrayLike, u_true: ArrayLike, runs: Iterable[dict[str, Any]],
+               class_names: Sequence[str] = ("fail", "pass"), x_label: str = "hours studied",
+               flip_names: Sequence[str] | None = None) -> "SelfTrainingStepper":
         """Make the figure from finished self-training.
 
         Args:

@@ -3,6 +3,9 @@
 import math
 import random
 import re
+from collections.abc import Sequence
+
+from numpy.typing import ArrayLike
 
 from ..checks import check_number
 from ..errors import FixMatchError
@@ -54,8 +57,9 @@ class Playground(Widget):
 
     module = "playground"
 
-    def __init__(self, shape="moons", labels=6, tau=0.9, mu=7, strength=1.0, lambda_u=1.0, seed=100, given="", steps=600,
-                 network="fixmatch", draws=False):
+    def __init__(self, shape: str = "moons", labels: int = 6, tau: float = 0.9, mu: int = 7, strength: float = 1.0,
+                 lambda_u: float = 1.0, seed: int = 100, given: str = "", steps: int = 600, network: str = "fixmatch",
+                 draws: bool = False) -> None:
         if shape not in SHAPES:
             raise FixMatchError(f"There is no shape {shape!r}; choose one of {', '.join(SHAPES)}.")
         if labels % 2 or not 2 <= labels <= 20:
@@ -100,8 +104,9 @@ class LossCalculator(Widget):
 
     module = "loss_calculator"
 
-    def __init__(self, tau=0.95, lambda_u=1.0, logits_x=None, y=None, logits_u_weak=None, logits_u_strong=None,
-                 class_names=("cat", "dog", "fox")):
+    def __init__(self, tau: float = 0.95, lambda_u: float = 1.0, logits_x: ArrayLike | None = None, y: ArrayLike | None = None,
+                 logits_u_weak: ArrayLike | None = None, logits_u_strong: ArrayLike | None = None,
+                 class_names: Sequence[str] = ("cat", "dog", "fox")) -> None:
         check_number("tau", tau, 0, 1)
         logits_x = finite("logits_x", [[2.0, 0.5, -1.0]] if logits_x is None else logits_x)
         y = quantize([0] if y is None else y)
@@ -161,7 +166,8 @@ class Contrast(Widget):
 
     module = "contrast"
 
-    def __init__(self, partner=0.6, own=0.4, others=0.1, T=0.5, counts=(45, 401)):
+    def __init__(self, partner: float = 0.6, own: float = 0.4, others: float = 0.1, T: float = 0.5,
+                 counts: Sequence[int] = (45, 401)) -> None:
         if any(not -1 <= cosine <= 1 for cosine in (partner, own, others)) or not 0.05 <= T <= 1 or min(counts) < 1:
             raise FixMatchError("Give cosines from -1 to 1, T from 0.05 to 1, and at least one stranger in each group.")
         super().__init__({"partner": float(partner), "own": float(own), "others": float(others), "T": float(T),
