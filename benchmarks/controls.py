@@ -4,9 +4,10 @@
     python benchmarks/controls.py true-labels copies       # measures these two
     python benchmarks/controls.py --all --record           # all, an hour on one core; writes recorded/controls.json
 
-A control is a function of controls_fitted.py or, where it trains nets, of controls_trained.py. Nets end elsewhere on another
-processor or in another precision, since rounding has a say (chapter 13). Two sentences have no control: how much a busy
-processor slows a cell (*Start here*), and what was read beside benchmarks/step.py on an H100 (*Methods, data and machines*).
+A control is a function of controls_fitted.py, of controls_recorded.py, which reads recorded runs, or of controls_trained.py,
+which trains nets. Nets end elsewhere on another processor or in another precision, since rounding has a say (chapter 13). Two
+sentences have no control: how much a busy processor slows a cell (*Start here*), and what was read beside benchmarks/step.py
+on an H100 (*Methods, data and machines*).
 """
 
 import argparse
@@ -23,7 +24,8 @@ import torch
 from pages import CONTROLS, ROOT
 from threadpoolctl import threadpool_limits
 
-import controls_fitted  # noqa: F401 (puts its own among CONTROLS, as does the next)
+import controls_fitted  # noqa: F401 (puts its own among CONTROLS, as do the next two)
+import controls_recorded  # noqa: F401
 import controls_trained  # noqa: F401
 from fixmatch_lite.devices import autocast_dtype
 from fixmatch_lite.files import write_atomically

@@ -30,8 +30,8 @@ def _integers(high, n, generator, device):
 
 # ---------------------------------------------------------------------------------------------- weak augmentation
 
-def weak_augment(images: torch.Tensor, *, generator: torch.Generator | None = None, flip: bool = True,
-                 pad: float = 0.125) -> torch.Tensor:
+def weak_augment(images: torch.Tensor, *, generator: torch.Generator | None = None,
+                 flip: bool = True, pad: float = 0.125) -> torch.Tensor:
     """Mirror with probability 1/2, then shift by up to an eighth of the image, reflected at the border.
 
     Args:
@@ -184,7 +184,8 @@ class RandAugment:
         check_number("fill", self.fill, 0, 255, ", a gray level", whole=True)
         self._made = {}  # tables, by size and device; kept, since a recorded CUDA graph reads them where they are
 
-    def draw(self, n: int, size: Sequence[int], *, generator: torch.Generator | None = None,
+    def draw(self, n: int, size: Sequence[int], *,
+             generator: torch.Generator | None = None,
              device: torch.device | str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
         """One layer's draws for ``n`` images of ``size`` (height, width): the operation's number (-1: none) and its
         magnitude, each ``(n,)``."""

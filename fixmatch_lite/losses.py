@@ -39,8 +39,10 @@ def check_loss(loss: object, unlabeled: int) -> None:
             raise FixMatchError(f"A Loss with a mask must have a pseudo_label for each of {unlabeled} unlabeled images.")
 
 
-def semi_supervised_loss(logits_x: torch.Tensor, y: torch.Tensor, logits_u_strong: torch.Tensor, pseudo: PseudoLabels,
-                         lambda_u: float = 1.0, kept: torch.Tensor | None = None) -> Loss:
+def semi_supervised_loss(logits_x: torch.Tensor, y: torch.Tensor,
+                         logits_u_strong: torch.Tensor, pseudo: PseudoLabels,
+                         lambda_u: float = 1.0,
+                         kept: torch.Tensor | None = None) -> Loss:
     """The loss for pseudo-labels of any policy.
 
     Args:

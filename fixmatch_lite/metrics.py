@@ -58,7 +58,8 @@ def at_once(images: Any, most: int = 1024) -> int:
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, images: "torch.Tensor | Pictures", targets: torch.Tensor, *, dtype: torch.dtype | None = None,
+def evaluate(model: nn.Module, images: "torch.Tensor | Pictures",
+             targets: torch.Tensor, *, dtype: torch.dtype | None = None,
              batch_size: int | None = None) -> float:
     """Accuracy of ``model`` on uint8 images (a tensor, or `streaming.Pictures`), in evaluation mode; the model's mode
     is put back afterward. ``targets``: int64 ``(N,)``. ``batch_size``: how many at once; None takes `at_once`. Several processes

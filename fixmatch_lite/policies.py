@@ -42,7 +42,8 @@ class FixMatch(nn.Module):
         check_tau(tau)
         self.tau = tau
 
-    def forward(self, logits_u_weak: torch.Tensor, *, ids: torch.Tensor | None = None, q_labeled: torch.Tensor | None = None,
+    def forward(self, logits_u_weak: torch.Tensor, *, ids: torch.Tensor | None = None,
+                q_labeled: torch.Tensor | None = None,
                 y: torch.Tensor | None = None) -> PseudoLabels:
         """Judge a batch.
 

@@ -16,7 +16,8 @@ import pages  # noqa: E402
 import fixmatch_lite as fm  # noqa: E402
 
 NAMES = list(controls.CONTROLS)
-QUICK = ["promise", "fours", "thousand", "alpha", "variance", "ahead", "all-labels"]  # a second each
+QUICK = ["promise", "fours", "thousand", "alpha", "variance", "ahead", "all-labels",  # a second each
+         *(name for name, one in controls.CONTROLS.items() if one.measure.__module__ == "controls_recorded")]
 FIGURES = {name: {field for _, field, _, _ in string.Formatter().parse(one.told) if field} for name, one in controls.CONTROLS.items()}
 
 
