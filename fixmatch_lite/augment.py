@@ -75,12 +75,12 @@ class Preset:
 
     #: ``magnitude(name, level, side)`` takes an operation's name, levels (a float32 tensor) and the side in pixels, and gives the
     #: magnitudes at these levels, a tensor of the same shape, as `apply` takes them.
-    magnitude: Callable
+    magnitude: Callable[[str, torch.Tensor, int], torch.Tensor]
     num_ops: int = 2                #: operations an image, drawn with replacement.
     probability: float = 0.5        #: that one of them is applied.
-    levels: range | None = range(1, 10)  #: range or tuple that a draw takes one of; None is any number in [0, 10].
+    levels: Sequence[float] | None = range(1, 10)  #: range or tuple that a draw takes one of; None is any number in [0, 10].
     fill: int = GRAY                #: gray level of uncovered pixels.
-    operations: tuple = OPERATIONS  #: names of the operations.
+    operations: tuple[str, ...] = OPERATIONS  #: names of the operations.
     cutout: bool = True             #: whether the recipe of that name has a `Cutout`, too.
     possible = property(lambda self: tuple(sorted({*OPERATIONS, "Invert", *self.operations})))  # whose strength it knows
 
@@ -184,7 +184,7 @@ class RandAugment:
         check_number("fill", self.fill, 0, 255, ", a gray level", whole=True)
         self._made = {}  # tables, by size and device; kept, since a recorded CUDA graph reads them where they are
 
-    def draw(self, n: int, size: Sequence[int], *,
+    def draw(self, n: int, size: tuple[int, ...], *,
              generator: torch.Generator | None = None,
              device: torch.device | str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
         """One layer's draws for ``n`` images of ``size`` (height, width): the operation's number (-1: none) and its

@@ -27,7 +27,7 @@ class Batch(NamedTuple):
 
     x: torch.Tensor    #: uint8 ``(B, C, H, W)``: weak views of the labeled images.
     y: torch.Tensor    #: int64 ``(B,)``: their classes.
-    u: tuple[torch.Tensor, ...]  #: tuple of uint8 ``(mu * B, C, H, W)``: one entry a view that the method asked for, of the same images.
+    u: tuple[torch.Tensor, ...]  #: tuple of uint8 ``(mu * B, C, H, W)``: one a view that the method asked for, of the same images.
     ids: torch.Tensor | None  #: int64 ``(mu * B,)``: which ones, as positions in the unlabeled set; None without views.
 
 

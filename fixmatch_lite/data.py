@@ -5,7 +5,7 @@ Source of the protocol: Sohn et al. 2020, section 4; Oliver et al. 2018. Taught 
 
 import importlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -42,8 +42,8 @@ class SemiSupervisedData:
     u_true: torch.Tensor = None  #: int64 ``(N,)``: their true classes, or -1.
     x_test: torch.Tensor = None  #: uint8 ``(N, C, H, W)``, or `streaming.Pictures`: images that no step uses; must be given.
     y_test: torch.Tensor = None  #: int64 ``(N,)``: their classes; must be given.
-    class_names: tuple = None    #: tuple: a name for each class.
-    labeled_indices: tuple = None  #: tuple of int: the position of each of ``x`` among the training images.
+    class_names: Sequence[str] = None  #: tuple: a name for each class.
+    labeled_indices: Sequence[int] | np.ndarray = None  #: tuple of int: the position of each of ``x`` among the training images.
     flip: bool = True     #: bool: whether a mirrored picture still shows its class.
     drawn: tuple | None = None  #: tuple: seed and split that drew the labeled set; None where it was named, or is everything.
 
@@ -195,7 +195,7 @@ def remote_files(name: str) -> tuple["RemoteFile", ...]:
 
 
 def load_data(name: str, labels: int | str | None = "recipe", seed: int = 0, root: PathLike | None = None, *,
-              labeled: PathLike | Sequence[int] | None = None, split: str | None = None,
+              labeled: PathLike | Iterable[int] | None = None, split: str | None = None,
               image_size: int | Sequence[int] | None = None, flip: bool | None = None,
               labels_from: PathLike | None = None) -> SemiSupervisedData:
     """Load a data set and draw its labeled part.

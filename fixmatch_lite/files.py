@@ -3,10 +3,12 @@
 import errno
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import Busy, FixMatchError
+from .hints import PathLike
 
 _ADVICE = {
     errno.ENOSPC: ("the disk is full", "free some space and start again"),
@@ -20,7 +22,7 @@ _ADVICE = {
 
 
 @contextmanager
-def plain_errors(path):
+def plain_errors(path: PathLike) -> Iterator[None]:
     """Turn an `OSError` met while writing ``path`` into a `FixMatchError` that says what to do."""
     try:
         yield
@@ -29,12 +31,12 @@ def plain_errors(path):
         raise FixMatchError(f"Cannot write {path}: {reason} (what was there is unharmed); {advice}.") from error
 
 
-def make_folder(path):
+def make_folder(path: PathLike) -> None:
     with plain_errors(path):
         Path(path).mkdir(parents=True, exist_ok=True)
 
 
-def write_atomically(path, content):
+def write_atomically(path: PathLike, content: str | bytes) -> None:
     """Write bytes or text so that the file is either the old one or the whole new one, never a part of it."""
     path = Path(path)
     content = content.encode() if isinstance(content, str) else content
@@ -52,7 +54,7 @@ def write_atomically(path, content):
 
 
 @contextmanager
-def only_one(folder, name="lock"):
+def only_one(folder: PathLike, name: str = "lock") -> Iterator[None]:
     """In this context nobody else has the folder, by a file ``name`` in it; the system lets go of it when the process ends,
     however it does. (Windows has no such lock, nor have some network disks: there it is a promise.)
 
@@ -89,7 +91,7 @@ def _locked(path):
         file.close()  # whoever had it took the file away meanwhile: it would lock nothing
 
 
-def append_line(path, line):
+def append_line(path: PathLike, line: str) -> None:
     """Add a line to a text file and see it to the disk."""
     with plain_errors(path), open(path, "a", encoding="utf-8") as file:
         file.write(line + "\n")

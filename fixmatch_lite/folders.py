@@ -136,7 +136,7 @@ def _named(root, labels_from, ignored):
     return parts[0], others, parts[1], names
 
 
-def class_folders(root: Path, part: str, ignored: list) -> tuple[list[Path], list[int], tuple[str, ...]]:
+def class_folders(root: Path, part: str, ignored: list[Path]) -> tuple[list[Path], list[int], tuple[str, ...]]:
     """Sorted image paths, their class numbers, and the class names of ``root/part``."""
     folder = root / part
     if not folder.is_dir():
@@ -163,7 +163,7 @@ def class_folders(root: Path, part: str, ignored: list) -> tuple[list[Path], lis
     return paths, targets, names
 
 
-def images_under(folder: Path, ignored: list) -> list[Path]:
+def images_under(folder: Path, ignored: list[Path]) -> list[Path]:
     found, seen = [], set()
     for here, folders, files in os.walk(folder, followlinks=True):
         # linked folders are followed, but a link back to a parent must not make an endless walk

@@ -5,6 +5,8 @@ Taught in: chapters 13 and 16.
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from .metrics import Metrics
 from .recipes import Recipe, options_of
 
@@ -33,7 +35,7 @@ class Health:
     constants of this module; what is measured on test images (the average lagging) leads only to words.
     """
 
-    def __init__(self, recipe: Recipe, labeled_counts: Sequence[int] | None = None,
+    def __init__(self, recipe: Recipe, labeled_counts: Sequence[int] | np.ndarray | None = None,
                  class_names: Sequence[str] | None = None) -> None:
         self.recipe, self.names, self.seen, self.said = recipe, class_names, [], set()
         total = sum(labeled_counts) if labeled_counts is not None else 0

@@ -6,6 +6,7 @@ Source of the protocol: Sohn et al. 2020, section 4; Oliver et al. 2018. Taught 
 import hashlib
 import json
 import numbers
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -142,11 +143,11 @@ def check_labeled(indices: Iterable[int], size: int, told: str = "The labeled in
     return tuple(sorted(int(i) for i in indices))
 
 
-def choose_labeled(name: str, found: "Loaded", labels: int | None, seed: int, labeled: PathLike | Sequence[int] | None,
+def choose_labeled(name: str, found: "Loaded", labels: int | None, seed: int, labeled: PathLike | Iterable[int] | None,
                    split: str) -> tuple[tuple[int, ...], str | None]:
     """For what `data.load_data` was given, and what a loader `found`: the labeled indices, and the hash that a saved file says
     they have (None otherwise)."""
-    if isinstance(labeled, (str, Path)):
+    if isinstance(labeled, (str, os.PathLike)):
         return read_labeled(labeled, len(found.images), name)
     if labeled is not None:
         return check_labeled(labeled, len(found.images)), None

@@ -3,8 +3,9 @@
 import csv
 import io
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from .errors import FixMatchError
 from .files import write_atomically
@@ -93,7 +94,7 @@ def _whole(reader, csv_file):
         raise FixMatchError(f"{csv_file} cannot be read after line {reader.line_num} ({error}): is a quote not closed?") from None
 
 
-def write_labels(csv_file: PathLike, rows: Iterable[Sequence[str]], more: Sequence[str] = ()) -> None:
+def write_labels(csv_file: PathLike, rows: Sequence[Sequence[Any]], more: Sequence[str] = ()) -> None:
     """Write ``(path, class, confidence)`` rows as a CSV file that `read_labels` understands, whole or not at all; the
     columns ``more`` follow."""
     text = io.StringIO()

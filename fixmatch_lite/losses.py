@@ -41,7 +41,7 @@ def check_loss(loss: object, unlabeled: int) -> None:
 
 def semi_supervised_loss(logits_x: torch.Tensor, y: torch.Tensor,
                          logits_u_strong: torch.Tensor, pseudo: PseudoLabels,
-                         lambda_u: float = 1.0,
+                         lambda_u: float | torch.Tensor = 1.0,
                          kept: torch.Tensor | None = None) -> Loss:
     """The loss for pseudo-labels of any policy.
 
@@ -80,7 +80,7 @@ def _checked(logits_x, y, logits_u_strong, pseudo, lambda_u, kept):
 
 
 def fixmatch_loss(logits_x: torch.Tensor, y: torch.Tensor, logits_u_weak: torch.Tensor, logits_u_strong: torch.Tensor, *,
-                  tau: float = 0.95, lambda_u: float = 1.0) -> Loss:
+                  tau: float | torch.Tensor = 0.95, lambda_u: float | torch.Tensor = 1.0) -> Loss:
     """The FixMatch loss of one step, from logits.
 
     Args:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 class Supervised(nn.Module):
     """The cross-entropy of the labeled images, and nothing else."""
 
-    views = ()
+    views: tuple[str, ...] = ()
     steady = True
 
     def loss(self, batch: "Batch", run: "Training") -> Loss:
@@ -58,9 +58,9 @@ class Consistency(nn.Module):
         FixMatchError: ``forward`` is none of these, ``policy`` cannot be called, or ``lambda_u`` is below 0.
     """
 
-    views = ("weak", "strong")
+    views: tuple[str, ...] = ("weak", "strong")
 
-    def __init__(self, policy: Callable[..., PseudoLabels], lambda_u: float = 1.0, forward: str = "joint") -> None:
+    def __init__(self, policy: Callable[..., PseudoLabels], lambda_u: float | torch.Tensor = 1.0, forward: str = "joint") -> None:
         super().__init__()
         check_callable("policy", policy, "policy(logits_u_weak, ids=, q_labeled=, y=), for instance fm.FixMatch(0.95)")
         check_knob("lambda_u", lambda_u)

@@ -38,10 +38,10 @@ class Metrics:
     mask_rate: float | None         #: mean weight of the unlabeled images, with FixMatch the share that was kept.
     pseudo_label_accuracy: float | None  #: share of the kept pseudo-labels that are right, each with its weight.
     #: For each class, the share of ALL unlabeled images that were kept with this pseudo-label; they sum to ``mask_rate``.
-    mask_rate_per_class: tuple | None
+    mask_rate_per_class: tuple[float, ...] | None
     #: For each class, of the images that were kept with this pseudo-label, the share for which it is right. That is the precision
     #: of the predicted class, not the recall of the true one.
-    pseudo_label_accuracy_per_class: tuple | None
+    pseudo_label_accuracy_per_class: tuple[float | None, ...] | None
     lr: float                       #: learning rate of the last step.
     images_per_second: float        #: all views counted, evaluation left out.
     seconds: float                  #: since the run began, evaluation and earlier parts of a resumed run included.
@@ -94,7 +94,7 @@ class Tally:
     """Sums over the steps since the last evaluation, kept on the device: steps, three losses, images judged, then
     per class: weight kept, of it with known truth, of that right."""
 
-    def __init__(self, num_classes: int, device: torch.device) -> None:
+    def __init__(self, num_classes: int, device: torch.device | str) -> None:
         self.num_classes = num_classes
         self._sums = torch.zeros(5 + 3 * num_classes, device=device)
 

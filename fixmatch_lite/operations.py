@@ -6,7 +6,7 @@ What they do to pixels is in `pixels`: on a CPU not one pixel differs from Pillo
 Source: Cubuk et al. 2020 (RandAugment); the operations themselves are Pillow's. Taught in: chapter 7.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 
@@ -21,7 +21,7 @@ OPERATIONS = ("AutoContrast", "Brightness", "Color", "Contrast", "Equalize", "Id
 MORE = tuple(sorted({*TABLES, *MOVES, *BLENDS} - {*OPERATIONS}))  # that other policies than RandAugment's use
 
 
-def check_operations(names: Iterable[str], possible: Sequence[str] = OPERATIONS + MORE) -> tuple[str, ...]:
+def check_operations(names: Sequence[str], possible: Sequence[str] = OPERATIONS + MORE) -> tuple[str, ...]:
     """The names of operations as a tuple. Raises FixMatchError where there are none, or one is none of those that are ``possible``."""
     if isinstance(names, str):
         raise FixMatchError(f"Operations are given in a tuple: ({names!r},) in place of {names!r}.")
@@ -33,7 +33,8 @@ def check_operations(names: Iterable[str], possible: Sequence[str] = OPERATIONS 
     return tuple(names)
 
 
-def apply(name: str, images: torch.Tensor, magnitudes: torch.Tensor, *, fill: int = GRAY) -> torch.Tensor:
+def apply(name: str, images: torch.Tensor, magnitudes: torch.Tensor | Sequence[float] | float, *,
+          fill: int = GRAY) -> torch.Tensor:
     """Apply one named operation, with one magnitude an image.
 
     Args:

@@ -11,7 +11,7 @@ import logging
 import numbers
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ DARK = 32  # of 255; pictures in which nothing is brighter are worth a word, too
 LARGE = 128  # pixels a side; larger pictures than this are worth a word before they are trained on
 
 
-def read_pictures(paths: Sequence[Path], shape: Sequence[int],
+def read_pictures(paths: Iterable[PathLike], shape: Sequence[int],
                   fit: Callable[..., Any] | None = None) -> tuple[torch.Tensor, list[str | None]]:
     """Some pictures as `load_folder` would bring them in.
 
@@ -118,7 +118,7 @@ class Unreadable(Exception):
     """What a thread hands back instead of a picture, so that all bad files are counted."""
 
 
-def open_picture(path: PathLike, cover: int | Sequence[int] | None = None) -> Any:
+def open_picture(path: PathLike, cover: int | None = None) -> Image.Image | Unreadable:
     """The upright RGB picture at ``path``, or the reason why there is none.
 
     ``cover``: pixels that each side will need; a large JPEG is then decoded at a fraction of its size.

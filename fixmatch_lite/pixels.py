@@ -150,7 +150,7 @@ def cover(images: torch.Tensor, covered: torch.Tensor, fill: int) -> torch.Tenso
 # ------------------------------------------------------------------------------- blends: another picture, mixed in
 # Each takes uint8 images and returns the picture at factor 0.
 
-def blend(base: torch.Tensor, values: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+def blend(base: torch.Tensor | int, values: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
     """Pillow's ``Image.blend``: base + factor * (values - base), clipped, the fraction cut off; uint8."""
     mixed = base + factor.float() * (values - base).float()
     return mixed.clamp(0, 255).to(torch.uint8)

@@ -37,7 +37,7 @@ class FixMatch(nn.Module):
         FixMatchError: ``tau`` is no such number.
     """
 
-    def __init__(self, tau: float = 0.95) -> None:
+    def __init__(self, tau: float | torch.Tensor = 0.95) -> None:
         super().__init__()
         check_tau(tau)
         self.tau = tau

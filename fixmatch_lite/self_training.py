@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 
 from .devices import is_fast
@@ -83,7 +84,7 @@ class SelfTraining:
             added_in[step.added] = step.number
         return np.where(self.mask, added_in, -1)
 
-    def history(self, x_test: np.ndarray | None = None, y_test: np.ndarray | None = None) -> "pandas.DataFrame":
+    def history(self, x_test: ArrayLike | None = None, y_test: ArrayLike | None = None) -> "pandas.DataFrame":
         """The rounds as a pandas DataFrame, one row a round.
 
         Args:
@@ -104,8 +105,8 @@ class SelfTraining:
         return pd.DataFrame(rows).set_index("round")
 
 
-def self_train(classifier: Any, x: np.ndarray, y: np.ndarray, u: np.ndarray, *, tau: float = 0.95, max_rounds: int = 10,
-               revise: bool = False, u_true: np.ndarray | None = None) -> SelfTraining:
+def self_train(classifier: Any, x: ArrayLike, y: ArrayLike, u: ArrayLike, *, tau: float = 0.95, max_rounds: int = 10,
+               revise: bool = False, u_true: ArrayLike | None = None) -> SelfTraining:
     """Train on the labels, keep the confident predictions on ``u`` as labels, train again, and so on.
 
     An example is kept if its largest probability is at least ``tau``, FixMatch's rule (Sohn et al. 2020, equation 4).

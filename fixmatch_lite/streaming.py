@@ -42,7 +42,7 @@ class Pictures:
     """Picture files that behave like a uint8 tensor ``(N, 3, side, side)`` where training asks: length, shape, choice
     by index, `split`, `to`. What is on the disk is read when `decoded` or `views` is called."""
 
-    def __init__(self, paths: Sequence[Path] | np.ndarray, side: int, device: torch.device | str = "cpu") -> None:
+    def __init__(self, paths: Sequence[PathLike] | np.ndarray, side: int, device: torch.device | str = "cpu") -> None:
         self.paths, self.side, self.device = np.asarray(paths, dtype=object), side, torch.device(device)
 
     def __len__(self) -> int:
@@ -171,7 +171,7 @@ class StreamedBatches(Batches):
         return torch.randint(2**62, (count, views), generator=self._cuts)
 
 
-def load_imagenet(root: PathLike | None, image_size: int | None = None) -> tuple[Any, ...]:
+def load_imagenet(root: PathLike | None, image_size: int | Sequence[int] | None = None) -> tuple[Any, ...]:
     """``(train_pictures, train_targets, val_pictures, val_targets, class_names)`` of ImageNet as it is usually unpacked:
     ``root/train/<class>/…`` and ``root/val/<class>/…``. It is available after registration; nothing is fetched.
     ``image_size``: pixels of a side; None takes 224.

@@ -65,7 +65,7 @@ class StudentSplit:
     test_rows: np.ndarray
 
 
-def split(seed: int = 1, pass_mark: int | None = None, stratify: bool = False, test_size: float = 0.3,
+def split(seed: int = 1, pass_mark: float | None = None, stratify: bool = False, test_size: float = 0.3,
           unlabeled_size: float = 0.7) -> StudentSplit:
     """Split the students the article's way: first the test part, then most of the rest becomes unlabeled.
 

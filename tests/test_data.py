@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 
 import numpy as np
 import pytest
@@ -64,6 +65,8 @@ def test_labeled_indices_travel_in_a_file(tmp_path):
     assert back.labeled_indices == data.labeled_indices and torch.equal(back.x, data.x)
     (tmp_path / "list.json").write_text(json.dumps([5, 3, 900]))
     assert fm.load_data("digits", labeled=str(tmp_path / "list.json")).labeled_indices == (3, 5, 900)
+    entry = next(entry for entry in os.scandir(tmp_path) if entry.name == "list.json")  # a path, and neither str nor Path
+    assert fm.load_data("digits", labeled=entry).labeled_indices == (3, 5, 900)
     assert fm.load_data("digits", labeled=[5, 3]).labeled_indices == (3, 5)
 
 
