@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
 import fixmatch_lite as fm
+from fixmatch_lite.comparators.ctaugment import NAMES, CTAugment
 
 
 # ------------------------------------------------------------------------------------------------------ chapters 2 to 5
@@ -399,3 +400,32 @@ def longer_search():
         return 100 * changed.mean()
 
     return {"pile": altered(page.alone, page.images), "test": [altered(net, page.test) for net in (page.alone, page.trained)]}
+
+
+@control("03_assumptions", "in two of the five draws one digit has no middle", "digits without a middle: {missed}", 0.1)
+def lost_middle():
+    """The middles of ten clusters, draws 0 to 4."""
+    page, missed = chapter("03_assumptions", "digits"), []
+    for seed in DRAWS:
+        u, u_true, *_ = page.digits(seed)
+        chosen = KMeans(10, n_init=4, random_state=seed).fit(u).transform(u).argmin(axis=0)
+        missed.append(10 - len(set(u_true[chosen])))
+    return {"missed": missed}
+
+
+@control("07_augmentation", "For the network trained on the labels alone, CTAugment drops the larger shifts",
+         "horizontal shifts dropped, of 17 bins: labels alone {alone}, FixMatch {fixmatch}", 0.1)
+def dropped_shifts():
+    """The chapter's 300 probes of either net: the bins of translate_x that are no longer used, 0 to 16."""
+    page, found = chapter("07_augmentation", "nets", "data"), {}
+    for key, net in zip(("alone", "fixmatch"), page.nets.values()):
+        cta, g = CTAugment(), torch.Generator().manual_seed(0)
+        for _ in range(300):
+            chosen = torch.randint(len(page.data.x), (64,), generator=g)
+            images, operations, levels = cta.probe(fm.weak_augment(page.data.x[chosen], generator=g, flip=False), generator=g)
+            with torch.no_grad():
+                q = net(fm.augment.to_float(images)).softmax(dim=1)
+            cta.update(operations, levels, q.gather(1, page.data.y[chosen][:, None])[:, 0])
+        rate = cta.rates[NAMES.index("translate_x"), 0] + 0.01
+        found[key] = np.flatnonzero((rate / rate.max() < 0.8).numpy())
+    return found

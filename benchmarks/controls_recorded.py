@@ -31,6 +31,20 @@ def false_labels(m):
     return kept, kept * (1 - np.array([right or 0 for right in m.pseudo_label_accuracy_per_class]))
 
 
+@control("05_teacher", "And on three of the four other draws it is far ahead of both, one run each",
+         "ahead of the better of the two by {ahead} points; ends at {ends} %", 0.1)
+def ten_labels():
+    """FixMatch with ten labels against self-training and Pseudo-Label, by draw."""
+    ends, older = reached("digits-10-fixmatch"), [reached(f"digits-10-{name}") for name in ("self_training", "pseudo_label")]
+    return {"ahead": np.subtract(ends, np.max(older, axis=0)), "ends": ends}
+
+
+@control("10_two_knobs", "(At $\\mu = 1$, $\\tau = 0$ loses to 0.8 on every draw.)", "{ahead} points", 0.1)
+def zero_at_one():
+    """tau 0 minus tau 0.8, at mu 1."""
+    return {"ahead": np.subtract(reached("digits-grid-tau0-mu1"), reached("digits-grid-tau0.8-mu1"))}
+
+
 @control("11_recipe", "With these the average loses in twenty, nineteen and sixteen of the twenty pairs", "loses in {pairs}", 0.1)
 def views_lose():
     """No strong view, mirrored digits, one draw for all: pairs of twenty in which the average loses."""

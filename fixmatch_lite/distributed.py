@@ -19,7 +19,6 @@ import torch.distributed as dist
 from torch import nn
 
 from .errors import FixMatchError
-from .hints import DeviceLike
 
 
 def started_by_torchrun() -> bool:
@@ -27,7 +26,7 @@ def started_by_torchrun() -> bool:
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
-def start(device: DeviceLike = None) -> str:
+def start(device: str | None = None) -> str:
     """Join the other processes that torchrun started.
 
     Args:

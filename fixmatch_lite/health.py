@@ -166,7 +166,7 @@ def _or(*ways):
     return ways[0] if len(ways) == 1 else f"{', '.join(ways[:-1])}{',' * (len(ways) > 2)} or {ways[-1]}"
 
 
-def unlabeled_classes(counts: Sequence[int], names: Sequence[str] | None = None) -> str | None:
+def unlabeled_classes(counts: Sequence[int] | np.ndarray, names: Sequence[str] | None = None) -> str | None:
     """What to know of classes without a single labeled picture, in a sentence; None where every class has one. ``counts`` and
     ``names`` as in `Health`."""
     missing = [names[k] if names is not None else f"number {k}" for k, count in enumerate(counts) if not count]

@@ -67,8 +67,8 @@ def use_style() -> None:
         pass
 
 
-def show_images(images: torch.Tensor | np.ndarray, titles: Sequence[object] | None = None, columns: int = 10,
-                colors: Sequence[str] | None = None, size: float = 0.62) -> Figure:
+def show_images(images: torch.Tensor | np.ndarray, titles: Sequence[object] | np.ndarray | None = None, columns: int = 10,
+                colors: Sequence[str | tuple[float, ...]] | None = None, size: float = 0.62) -> Figure:
     """Draw a batch of images as a grid, pixels left as they are.
 
     Args:
@@ -107,7 +107,7 @@ def show_images(images: torch.Tensor | np.ndarray, titles: Sequence[object] | No
 
 
 def plot_curves(histories: Iterable[Sequence[Any]], metric: str = "test_accuracy", label: str | None = None,
-                color: str = "accuracy", ax: Axes | None = None) -> Axes:
+                color: str | tuple[float, ...] = "accuracy", ax: Axes | None = None) -> Axes:
     """Draw one metric of several runs against the steps: every run thin, the median thick.
 
     Where runs were evaluated at different steps, the median is of those that all have.

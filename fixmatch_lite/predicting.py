@@ -35,7 +35,7 @@ class Classifier(nn.Module):
     """uint8 images ``(N, C, H, W)`` to class probabilities, float32 ``(N, classes)``: scaling, net and softmax. Images of another
     shape than ``shape``, ``(C, H, W)`` or None, are refused."""
 
-    def __init__(self, model: nn.Module, shape: Sequence[int] | None = None) -> None:
+    def __init__(self, model: nn.Module, shape: tuple[int, ...] | None = None) -> None:
         super().__init__()
         self.model, self.shape = model, shape
 
@@ -145,7 +145,7 @@ def _is_text(path):
 
 
 def measure_again(run: Run | PathLike, *, root: PathLike | None = None, image_size: int | Sequence[int] | None = None,
-                  labels_from: PathLike | None = None, device: DeviceLike = None) -> list:
+                  labels_from: PathLike | None = None, device: DeviceLike = None) -> list[tuple[str, int, int]]:
     """How many of its own test images a run's moving average gets right, in the precision that it was trained in.
 
     Args:
@@ -187,7 +187,8 @@ def measure_again(run: Run | PathLike, *, root: PathLike | None = None, image_si
     return rows
 
 
-def measure_folder(run: Run | PathLike, root: PathLike, *, device: DeviceLike = None) -> tuple[list, list]:
+def measure_folder(run: Run | PathLike, root: PathLike, *,
+                   device: DeviceLike = None) -> tuple[list[tuple[str, int, int]], list[tuple[str, str]]]:
     """How many pictures of a folder ``root/<class>/…`` a run's moving average gets right, in float32.
 
     Args:

@@ -32,7 +32,7 @@ class Recipe:
     split: str = "balanced"         #: as many labels of every class, or "proportional" to the classes.
     seed: int = 0                   #: of weights, order of the batches and augmentation.
     method: str = "fixmatch"        #: or "supervised", for the labeled images alone, or one of `comparators`.
-    options: dict = field(default_factory=dict, hash=False)  #: what that method has besides, by name.
+    options: dict[str, Any] = field(default_factory=dict, hash=False)  #: what that method has besides, by name.
     alignment: bool | None = None   #: whether to align distributions; None leaves it to the method.
     forward: str = "joint"          #: the original's; "separate" and "kept" are faster and not the same, see `methods`.
     batch_size: int = 64            #: labeled images a step.
@@ -42,7 +42,7 @@ class Recipe:
     steps: int = 2**20              #: updates; the schedule ends here.
     lr: float = 0.03                #: learning rate, before the schedule changes it.
     schedule: str = "cosine"        #: or "steps", a tenth of the rate at each of `decays`.
-    decays: tuple = ()              #: rising shares of the steps.
+    decays: tuple[float, ...] = ()  #: rising shares of the steps.
     warmup: float = 0.0             #: share of the steps over which the rate rises.
     momentum: float = 0.9           #: of SGD.
     nesterov: bool = True           #: whether the momentum is Nesterov's.
@@ -56,7 +56,7 @@ class Recipe:
     flip: bool | None = None        #: whether to mirror; None takes what the data set allows.
     pad: float = 0.125              #: weak shift, as a share of the side; pictures read as they are needed are cut otherwise.
     augment: str = "fixmatch"       #: RandAugment's preset, or another strong view; see `batches.make_strong`.
-    operations: tuple | None = None  #: RandAugment's choice; None takes the preset's.
+    operations: tuple[str, ...] | None = None  #: RandAugment's choice; None takes the preset's.
     probability: float | None = None  #: that a drawn operation is applied; None takes the preset's.
     cutout: float = 0.5             #: side of the covered square, as a share of the image's; "imagenet" and "none" cover nothing.
     fill: int | None = None         #: gray level of uncovered pixels; None takes the preset's.

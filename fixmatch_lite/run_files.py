@@ -35,8 +35,8 @@ class Run:
 
     path: Path
     recipe: Recipe
-    provenance: dict = field(hash=False)
-    metrics: tuple = field(hash=False)
+    provenance: dict[str, Any] = field(hash=False)
+    metrics: tuple[Metrics, ...] = field(hash=False)
     net: nn.Module | None = None
 
     @property

@@ -70,10 +70,10 @@ def record(folder: PathLike, recipe: Recipe, data: SemiSupervisedData, *, device
     return Recording(_record(made, folder, recipe, data, device, resume, progress, compile, start, own), made)
 
 
-class Recording(Iterator):
+class Recording(Iterator[Metrics]):
     """A run that is being recorded: an iterator of `Metrics`. After a loop that was left, `close` lets others have the folder."""
 
-    def __init__(self, steps: Generator, made: list) -> None:
+    def __init__(self, steps: Generator[Metrics, None, None], made: list[Training]) -> None:
         self._steps, self._made = steps, made
 
     def __next__(self) -> Metrics:

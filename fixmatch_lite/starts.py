@@ -22,7 +22,7 @@ class Start:
     """The features of a recorded run: all tensors of its moving average but those of the last layer."""
 
     name: str
-    tensors: dict = field(repr=False)
+    tensors: dict[str, torch.Tensor] = field(repr=False)
 
     def __str__(self):
         """In words, and the same for the same run and the same numbers only."""

@@ -55,7 +55,7 @@ def parts_of(path: Path) -> list[Path]:
     return [p for p in path.parent.glob(f"{glob.escape(path.name)}.????????????") if not p.name.endswith(".part")]
 
 
-def remove_tensors(path: PathLike) -> None:
+def remove_tensors(path: Path) -> None:
     """Delete a file of `write_tensors` and its parts."""
     for file in (path, *parts_of(path)):
         file.unlink(missing_ok=True)

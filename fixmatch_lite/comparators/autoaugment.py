@@ -3,7 +3,6 @@
 Source: Cubuk et al. 2019; the table and its magnitudes are read from torchvision. Taught in: chapter 7.
 """
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -37,7 +36,7 @@ class AutoAugment:
         self.fill = 127 if recipe is None or recipe.fill is None else recipe.fill
         self._made = {}  # tables, by size and device; kept, since a recorded CUDA graph reads them where they are
 
-    def table(self, size: Sequence[int], device: torch.device) -> torch.Tensor:
+    def table(self, size: tuple[int, ...], device: torch.device) -> torch.Tensor:
         """For both operations of each pair, for images of ``size`` (height, width): number in `names`, probability,
         magnitude at plus and at minus; float32 ``(2, 25, 4)``."""
         if (size, device) not in self._made:

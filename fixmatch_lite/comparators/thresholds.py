@@ -43,7 +43,7 @@ class CurriculumThresholds(nn.Module):
     the whole set on the host every step. Taught in: chapter 14.
     """
 
-    def __init__(self, tau: float, num_classes: int, size: int, warm_up: bool = True) -> None:
+    def __init__(self, tau: float | torch.Tensor, num_classes: int, size: int, warm_up: bool = True) -> None:
         super().__init__()
         check_tau(tau)
         self.tau, self.warm_up = tau, warm_up

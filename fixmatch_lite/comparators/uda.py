@@ -39,7 +39,7 @@ class Sharpened(nn.Module):
     in: chapter 8.
     """
 
-    def __init__(self, tau: float, temperature: float) -> None:
+    def __init__(self, tau: float | torch.Tensor, temperature: float) -> None:
         super().__init__()
         check_tau(tau)
         self.tau, self.temperature = tau, temperature

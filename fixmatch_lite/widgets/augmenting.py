@@ -3,7 +3,7 @@
 import base64
 import html
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from numpy.typing import ArrayLike
@@ -46,7 +46,7 @@ class AugmentationBench(Widget):
 
     module = "augmentation_bench"
 
-    def __init__(self, images: torch.Tensor, y: ArrayLike, models: dict[str, Callable[[torch.Tensor], torch.Tensor]],
+    def __init__(self, images: torch.Tensor, y: ArrayLike, models: Mapping[str, Callable[[torch.Tensor], torch.Tensor]],
                  class_names: Sequence[str] | None = None, preset: str = "fixmatch", fill: int | None = None,
                  operation: str = "Rotate", level: int = 5) -> None:
         if not models or len(images) != len(y):
@@ -80,19 +80,19 @@ class AugmentationBench(Widget):
         q = torch.stack([model(to_float(images)).softmax(dim=1) for model in models.values()])
         return torch.cat([(100 * q).round(), q.argmax(dim=2, keepdim=True)], dim=2).to(torch.uint8)
 
-    def answer(self, picture, operation, level=1):
+    def answer(self, picture: int, operation: str, level: int = 1) -> list[tuple[int, int]]:
         """What each model answers: a list of (class, confidence in percent)."""
         views = self.state["pictures"][picture]["changed"][operation]
         rows = [base64.b64decode(q) for q in views[min(level, len(views)) - 1][1:]]
         return [(row[-1], row[row[-1]]) for row in rows]
 
-    def picture(self, picture, operation, level=1):
+    def picture(self, picture: int, operation: str, level: int = 1) -> Image.Image:
         """What the operation makes of a picture, as a Pillow image."""
         views, shape = self.state["pictures"][picture]["changed"][operation], self.state["shape"]
         pixels = base64.b64decode(views[min(level, len(views)) - 1][0])
         return Image.frombytes("L" if shape["channels"] == 1 else "RGB", 2 * (shape["side"],), pixels)
 
-    def fallback(self):
+    def fallback(self) -> str:
         classes, models, pictures, rows = self.state["classes"], self.state["models"], "", []
         truth = classes[self.state["pictures"][0]["y"]]
         for operation in ["Identity", *self.state["operations"]]:

@@ -30,7 +30,7 @@ class AverageTracker(Widget):
         super().__init__({"values": values, "name": name, "decays": DECAYS,
                           "decay": min(DECAYS, key=lambda d: abs(d - decay))}, f"steps={len(values)}")
 
-    def follow(self, decay):
+    def follow(self, decay: float) -> np.ndarray:
         """The average after every step, float64 ``(steps,)``; it starts at the first value."""
         average, path = self.state["values"][0], []
         for value in self.state["values"]:
@@ -38,7 +38,7 @@ class AverageTracker(Widget):
             path.append(average)
         return np.array(path)
 
-    def fallback(self):
+    def fallback(self) -> str:
         values, n = np.array(self.state["values"]), len(self.state["values"])
         place = lambda path: "M" + " L".join(f"{20 + 600 * k / (n - 1):.1f} {160 - 140 * (v - values.min()) / (np.ptp(values) or 1):.1f}"
                                              for k, v in enumerate(path))

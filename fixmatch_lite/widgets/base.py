@@ -67,7 +67,7 @@ def bundle(name: str) -> str:
     return "\n".join(parts)
 
 
-def quantize(value, digits=4):
+def quantize(value: Any, digits: int = 4) -> Any:
     """Floats to ``digits`` significant digits, arrays to lists, not-a-number to None: what JSON can hold, and short."""
     if hasattr(value, "tolist"):
         value = value.tolist()
@@ -83,7 +83,7 @@ def quantize(value, digits=4):
     return value
 
 
-def finite(name, values, digits=4):
+def finite(name: str, values: Any, digits: int = 4) -> Any:
     """`quantize`, for numbers of which a figure needs every one: a value that is no finite number is refused."""
     values = quantize(values, digits)
     rows = [row if isinstance(row, list) else [row] for row in values] if isinstance(values, list) else [[values]]
@@ -92,7 +92,7 @@ def finite(name, values, digits=4):
     return values
 
 
-def script_json(value) -> str:
+def script_json(value: Any) -> str:
     """JSON that may stand inside a <script>: nothing in it can end the script or open a comment."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return text.replace("</", "<\\/").replace("<!--", "<\\!--").replace("<script", "<\\script")
@@ -139,7 +139,7 @@ class Widget:
     def __repr__(self):
         return self.summary
 
-    def anywidget(self):
+    def anywidget(self) -> Any:
         """The same figure with a kernel behind it: an anywidget whose traits are the entries of `state`.
 
         What the reader moves arrives in Python (``w.observe(f, "tau")``), and what Python sets moves the figure.
@@ -153,12 +153,12 @@ class Widget:
         return kind(**self.state)
 
 
-def escape(text) -> str:
+def escape(text: object) -> str:
     """Text for HTML, with `code` in backticks set as code; the front ends do the same."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(str(text)))
 
 
-def svg(width, height, inside, label, widest=None) -> str:
+def svg(width: float, height: float, inside: str, label: str, widest: float | None = None) -> str:
     """A still picture for the fallback, at most ``widest`` pixels wide; colors come from the widget's stylesheet."""
     return (f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{html.escape(label)}" '
             f'style="max-width:{widest or width}px">{inside}</svg>')

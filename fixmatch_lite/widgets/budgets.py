@@ -1,6 +1,6 @@
 """What something costs: a step in parts that get faster, a ratio mu in images through the net."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,12 +41,12 @@ class StepBudget(Widget):
         super().__init__({"names": names, "ms": ms, "part": part, "factors": FACTORS,
                           "factor": min(FACTORS, key=lambda f: abs(f - factor))}, f"parts={len(names)}")
 
-    def speedup(self, part, factor):
+    def speedup(self, part: str, factor: float) -> float:
         """How many times faster the step becomes if ``part`` becomes ``factor`` times faster. Source: Amdahl 1967."""
         ms = dict(zip(self.state["names"], self.state["ms"]))
         return sum(ms.values()) / (sum(ms.values()) - ms[part] + ms[part] / factor)
 
-    def fallback(self):
+    def fallback(self) -> str:
         names, ms, total = self.state["names"], self.state["ms"], sum(self.state["ms"])
         text = "A step of " + ", ".join(f"{name} {t:.0f} ms ({t / total:.0%})" for name, t in zip(names, ms))
         left, bars = 10.0, ""
@@ -72,7 +72,7 @@ class Ratio(Widget):
 
     module = "ratio"
 
-    def __init__(self, runs: "dict[int, Sequence[Run]]", mu: int | None = None, budget: float | None = None) -> None:
+    def __init__(self, runs: "Mapping[int, Sequence[Run]]", mu: int | None = None, budget: float | None = None) -> None:
         curves = {}
         for ratio, some in sorted(runs.items()):
             steps = {tuple(m.step for m in run.metrics) for run in some}
@@ -91,14 +91,14 @@ class Ratio(Widget):
         super().__init__({"mus": list(curves), "curves": curves, "mu": max(curves) if mu is None else mu, "budgets": budgets,
                           "budget": min(budgets, key=lambda b: abs(b - wanted))}, f"mus={len(curves)}")
 
-    def bought(self, mu, budget):
+    def bought(self, mu: int, budget: float) -> tuple[int, float | None, int]:
         """At this budget: (steps done, accuracy at the last evaluation by then or None, labeled images seen)."""
         curve = self.state["curves"][str(mu)]
         done = min(curve["steps"][-1], int(budget // curve["images"]))
         until = [a for step, a in zip(curve["steps"], curve["accuracy"]) if step <= done]
         return done, until[-1] if until else None, done * curve["labeled"]
 
-    def fallback(self):
+    def fallback(self) -> str:
         mus, budget, rows = self.state["mus"], self.state["budget"], []
         paths = {mu: [(step * curve["images"], a) for step, a in zip(curve["steps"], curve["accuracy"])]
                  for mu in mus for curve in [self.state["curves"][str(mu)]]}

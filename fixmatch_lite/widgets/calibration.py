@@ -1,5 +1,7 @@
 """What a stated confidence is worth."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -29,7 +31,7 @@ class Reliability(Widget):
 
     module = "reliability"
 
-    def __init__(self, logits: ArrayLike | dict[str, ArrayLike], y: ArrayLike, temperature: float = 1.0, tau: float = 0.95,
+    def __init__(self, logits: ArrayLike | Mapping[str, ArrayLike], y: ArrayLike, temperature: float = 1.0, tau: float = 0.95,
                  bins: int = 10) -> None:
         logits = logits if isinstance(logits, dict) else {"the model": logits}
         check_number("tau", tau, 0, 1)
@@ -48,13 +50,14 @@ class Reliability(Widget):
                           "temperatures": TEMPERATURES, "tau": float(tau), "bins": int(bins)},
                          f"n={len(y)}, models={len(rows)}")
 
-    def judge(self, model=0, temperature=None):
+    def judge(self, model: int = 0, temperature: float | None = None) -> tuple[np.ndarray, np.ndarray]:
         """How sure the model is of each example, and whether it is right: floats and bools ``(N,)``."""
         z = np.array(self.state["logits"][model]) / (temperature or self.state["temperature"])
         q = np.exp(z - z.max(axis=1, keepdims=True))
         return (q / q.sum(axis=1, keepdims=True)).max(axis=1), z.argmax(axis=1) == np.array(self.state["y"])
 
-    def measure(self, model=0, temperature=None, tau=None):
+    def measure(self, model: int = 0, temperature: float | None = None,
+                tau: float | None = None) -> tuple[float, float, float, int, int]:
         """Accuracy, mean confidence, expected calibration error (all shares), number kept, and how many of these are wrong."""
         confidence, right = self.judge(model, temperature)
         kept = confidence >= (self.state["tau"] if tau is None else tau)
@@ -81,7 +84,7 @@ class Reliability(Widget):
         return (still.svg(f"Reliability diagram. {text}") + f"<p>{escape(text)} A larger circle holds more "
                 "examples; its stroke leads to the diagonal, where confidence equals accuracy.</p>")
 
-    def fallback(self):
+    def fallback(self) -> str:
         rows = [(name, f"{100 * right:.1f} %", f"{100 * said:.1f} %") for name, (right, said, *_) in
                 zip(self.state["names"], map(self.measure, range(len(self.state["names"]))))]
         return (f"{self._still()}<p>How often each model is right, and how sure it says it is, on average:</p>"

@@ -3,7 +3,7 @@
 import json
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
@@ -51,7 +51,7 @@ class Threshold(Widget):
         super().__init__({"confidence": confidence, "correct": correct, "tau": float(tau), "noun": noun,
                           "bins": int(bins), "low": low}, f"n={len(confidence)}, tau={tau}")
 
-    def fallback(self):
+    def fallback(self) -> str:
         state = self.state
         low, bins, n = state["low"], state["bins"], len(state["confidence"])
         counts = [0] * bins
@@ -85,7 +85,7 @@ class ConfidenceHistory(Widget):
 
     module = "confidence_history"
 
-    def __init__(self, runs: "Sequence[Run | str] | dict[str, Run | str]", tau: float = 0.95) -> None:
+    def __init__(self, runs: "Iterable[Run | str] | Mapping[str, Run | str]", tau: float = 0.95) -> None:
         from .. import runs as recorded
 
         check_number("tau", tau, 0, 1)
@@ -97,7 +97,7 @@ class ConfidenceHistory(Widget):
             raise FixMatchError("There are no histograms of confidence to show; record the runs again.")
         super().__init__({"runs": rows, "run": 0, "moment": 0, "tau": float(tau)}, f"runs={len(rows)}, tau={tau}")
 
-    def fallback(self):
+    def fallback(self) -> str:
         rows, tau, moments = [], self.state["tau"], self.state["runs"][0]["moments"]
         still = Still((0, len(moments)), (0, 1), {k + 0.5: f"{moments[k]['step']:,}" for k in {0, len(moments) - 1}},
                       share_marks(0), "training step", "share of the unlabeled images")
@@ -115,7 +115,7 @@ class ConfidenceHistory(Widget):
                 f"dropped (hollow).</p>{table(['step', 'kept', 'wrong among them'], rows)}")
 
 
-def recorded_grid():
+def recorded_grid() -> tuple[list[dict[str, Any]], list[float] | None]:
     """The grid of runs over tau and mu that comes with the module, in the form `TwoKnobs` takes, and its baseline.
 
     Returns:
@@ -147,7 +147,7 @@ class TwoKnobs(Widget):
 
     module = "two_knobs"
 
-    def __init__(self, runs: list[dict[str, Any]] | None = None, baseline: float | Sequence[float] | None = None,
+    def __init__(self, runs: Iterable[Mapping[str, Any]] | None = None, baseline: float | Sequence[float] | None = None,
                  tau: float | None = None, mu: int | None = None) -> None:
         if runs is None:
             runs, baseline = recorded_grid()
@@ -189,7 +189,7 @@ class TwoKnobs(Widget):
         lean["final"] = thousandths(statistics.median(float(v) for v in run["test_accuracy"][-20:]))
         return lean | {c: [thousandths(run[c][k]) for k in keep] for c in CURVES}
 
-    def table(self):
+    def table(self) -> dict[tuple[float, int], float]:
         """The median final test accuracy of each (tau, mu) with runs, as a dictionary."""
         cells = {}
         for run in self.state["runs"]:
@@ -220,7 +220,7 @@ class TwoKnobs(Widget):
             text += f"; with the labels alone (dashed) {100 * alone:.1f} %"
         return still.svg(f"Test accuracy. {text}.") + f"<p>{escape(text)}.</p>"
 
-    def fallback(self):
+    def fallback(self) -> str:
         cells, mus = self.table(), self.state["mus"]
         rows = [(f"τ = {tau:g}", *(f"{100 * cells[tau, mu]:.1f} %" if (tau, mu) in cells else "" for mu in mus))
                 for tau in self.state["taus"]]

@@ -4,9 +4,9 @@ import html
 import json
 import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from os.path import commonprefix
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ..errors import FixMatchError
@@ -21,7 +21,7 @@ CURVES = {"test_accuracy": 10_000, "mask_rate": 1000, "pseudo_label_accuracy": 1
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-def variant(run):
+def variant(run: "Run") -> str:
     """A run's method in words: its name, what in its recipe is not the data set's own, and parts of one's own."""
     from ..recipes import recipe as make
 
@@ -37,7 +37,7 @@ def variant(run):
     return ", ".join([run.method, *changed])
 
 
-def packed(values, levels=10_000):
+def packed(values: Iterable[float | None], levels: int = 10_000) -> str:
     """Numbers from 0 to 1 in whole ``levels``, each as many characters as a number of so many levels takes; the front end
     reads them with parseInt(…, 36)."""
     width = 3 if levels > 36**2 else 2
@@ -51,13 +51,13 @@ def packed(values, levels=10_000):
     return "".join(map(text, values))
 
 
-def unpacked(text, width=3, levels=10_000):
+def unpacked(text: str, width: int = 3, levels: int = 10_000) -> list[float | None]:
     """The numbers that `packed` wrote, each in ``width`` characters."""
     parts = [text[k:k + width] for k in range(0, len(text), width)]
     return [None if part.startswith("-") else int(part, 36) / levels for part in parts]
 
 
-def state_link(page, widget, state):
+def state_link(page: str, widget: Widget, state: dict[str, Any]) -> str:
     """The attributes of a link to a widget on ``page`` in a given state. Without scripts it leads to the widget; the state
     follows on a click, since themes take what stands behind # for an element's name."""
     query = "?" + "&".join(f"{key}={quote(json.dumps(value, ensure_ascii=False))}" for key, value in state.items())
@@ -128,7 +128,7 @@ class RunExplorer(Widget):
                 "time": packed([run.metrics[k].seconds / s for run, s in zip(runs, seconds) for k in keep]),
                 **{name: text for name, levels in CURVES.items() if set(text := curve(name, levels)) != {"-"}}}
 
-    def link(self, run, page=""):
+    def link(self, run: "Run", page: str = "") -> Any:
         """The attributes of a link to the curves of one of the runs, from another page or the same; None for other runs."""
         for s in self.state["sets"]:
             if run.name in [s["prefix"] + name for name in s["names"]]:
@@ -153,7 +153,7 @@ class RunExplorer(Widget):
         text = f"{state['data']}, {state['labels']} labels, one line for each run. Medians: {'; '.join(told)}."
         return still.svg(f"Test accuracy, {text}") + f"<p>Test accuracy, {escape(text)}</p>"
 
-    def fallback(self):
+    def fallback(self) -> str:
         rows = [(s["data"], s["labels"], s["method"], f"{statistics.median(s['finals']) / 100:.1f} %", len(s["seeds"]))
                 for s in self.state["sets"]]
         return (f"{self._still()}<p>Test accuracy of the recorded runs, the median over the seeds of the medians of "

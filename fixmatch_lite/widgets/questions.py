@@ -57,7 +57,7 @@ class Guess(Widget):
                         f"{key!r}, revealed")
         return self
 
-    def fallback(self):
+    def fallback(self) -> str:
         state = self.state
         if state["answer"] is not None:
             value = state["answer"]
@@ -100,7 +100,7 @@ class Quiz(Widget):
             clean.append({"question": str(item["question"]), "options": options})
         super().__init__({"items": clean, "chosen": [None] * len(clean)}, f"questions={len(clean)}")
 
-    def fallback(self):
+    def fallback(self) -> str:
         parts = []
         for number, item in enumerate(self.state["items"], 1):
             options = "".join(f"<li>{escape(o['text'])}</li>" for o in item["options"])

@@ -43,7 +43,7 @@ class LineFit(Widget):
                           "movedX": list(x), "seed": int(seed), "draw": 0, "xLabel": x_label, "yLabel": y_label},
                          f"students={len(x)}, labeled={len(rows)}")
 
-    def line(self):
+    def line(self) -> tuple[float, float]:
         """``(intercept, slope)`` of the least-squares line through the labeled students."""
         pairs = [(a, b) for a, b, known in zip(self.state["x"], self.state["y"], self.state["labeled"]) if known]
         mean_x, mean_y = (sum(p[k] for p in pairs) / len(pairs) for k in (0, 1))
@@ -51,7 +51,7 @@ class LineFit(Widget):
         slope = sum((a - mean_x) * (b - mean_y) for a, b in pairs) / spread if spread else 0.0
         return mean_y - slope * mean_x, slope
 
-    def fallback(self):
+    def fallback(self) -> str:
         state = self.state
         high = max(state["x"]) * 1.05, max(state["y"]) * 1.1
         at = lambda a, b: (30 + 590 * a / high[0], 230 - 215 * b / high[1])
@@ -145,11 +145,11 @@ class SelfTrainingStepper(Widget):
         return {"flip": flips.index(run["flip"]), "tau": float(run["tau"]), "given": given + [None] * len(u),
                 "rounds": rounds}
 
-    def run(self, tau, flip=0):
+    def run(self, tau: float, flip: int = 0) -> dict[str, Any]:
         """The recorded run of one threshold and one flip, as a dictionary."""
         return next(r for r in self.state["history"]["runs"] if r["tau"] == tau and r["flip"] == flip)
 
-    def fallback(self):
+    def fallback(self) -> str:
         history = self.state["history"]
         first, last = (self.run(self.state["tau"])["rounds"][k] for k in (0, -1))
         kept = lambda r: sum(v is not None for v in r["pseudo_label"])

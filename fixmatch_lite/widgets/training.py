@@ -76,7 +76,7 @@ class Playground(Widget):
                           "strength": float(strength), "lambda_u": float(lambda_u), "given": given, "steps": int(steps),
                           "network": network, "draws": bool(draws)}, f"{shape!r}, labels={labels}")
 
-    def fallback(self):
+    def fallback(self) -> str:
         # A picture of the problem, not of a result: points of the two classes, some of them labeled.
         r, dots = random.Random(self.state["seed"]), ""
         for i in range(120):
@@ -145,7 +145,7 @@ class LossCalculator(Widget):
                 f"{tau:g} (dashed) keeps {kept} of {len(weak)}.")
         return still.svg(text) + f"<p>{escape(text)}</p>"
 
-    def fallback(self):
+    def fallback(self) -> str:
         texts = lambda views: [", ".join(f"{v:g}" for v in logits) for logits in self.state[views]]
         rows = [(k, *pair) for k, pair in enumerate(zip(texts("weak"), texts("strong")), 1)]
         text = "The FixMatch loss of a small batch; with scripts on, every logit can be changed."
@@ -173,13 +173,13 @@ class Contrast(Widget):
         super().__init__({"partner": float(partner), "own": float(own), "others": float(others), "T": float(T),
                           "counts": [int(count) for count in counts]}, f"T={T}")
 
-    def shares(self):
+    def shares(self) -> tuple[float, list[float]]:
         """The loss, and what the softmax gives to the partner, to all strangers of its class, and to all others."""
         state = self.state
         e = [count * math.exp(state[name] / state["T"]) for name, count in zip(("partner", "own", "others"), (1, *state["counts"]))]
         return -math.log(e[0] / sum(e)), [part / sum(e) for part in e]
 
-    def fallback(self):
+    def fallback(self) -> str:
         loss, shares = self.shares()
         own, others = self.state["counts"]
         names = ("its partner", f"{own} strangers of its own class", f"{others} strangers of other classes")
