@@ -98,7 +98,7 @@ class Consistency(nn.Module):
         return check_judged(pseudo, logits_u_weak.shape[-1])
 
 
-def make_method(recipe: "Recipe", data: "SemiSupervisedData") -> nn.Module:
+def make_method(recipe: Recipe, data: "SemiSupervisedData") -> nn.Module:
     """The method that ``recipe.method`` names, for `SemiSupervisedData`."""
     if recipe.method == "supervised":
         return Supervised()
